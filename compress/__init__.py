@@ -1,0 +1,1 @@
+"""The host pipeline that makes a trained model smaller and proves it."""

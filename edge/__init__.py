@@ -1,0 +1,1 @@
+"""The on-box runtime: cameras, engines, loop, judge."""

@@ -1,0 +1,1 @@
+"""Bundles onto boxes, and boxes to PLCs and MCUs."""

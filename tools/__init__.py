@@ -1,0 +1,1 @@
+"""The ``lineguard`` command, the simulated line and the benches."""

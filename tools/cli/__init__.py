@@ -1,0 +1,1 @@
+"""The ``lineguard`` command: one file a subcommand."""
