@@ -40,7 +40,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.close(folder)
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be written ({error.strerror}): free some space or choose another folder"
+            f"{path}: cannot be written ({error.strerror}): "
+            "free some space or choose another folder"
         ) from error
     finally:
         if temporary is not None:

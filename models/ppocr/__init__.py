@@ -1,0 +1,1 @@
+"""PP-OCRv4: text detection, angle classification and recognition."""
