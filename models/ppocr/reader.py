@@ -18,7 +18,7 @@ from models.ppocr.geometry import (
     reading_order,
     turned,
 )
-from models.ppocr.rec import HEIGHT, check_dictionary, ctc_decode, plan_batches, rec_input
+from models.ppocr.rec import HEIGHT, ctc_decode, plan_batches, rec_input
 from models.results import TextLine
 from models.stopwatch import Stopwatch
 
@@ -189,9 +189,7 @@ class Reader:
             with watch("infer"):
                 outputs = self._rec.run({_name(self._rec): tensor})
             with watch("post"):
-                probabilities = _only(outputs)
-                check_dictionary(self._dictionary, probabilities.shape[2], "dictionary")
-                decoded = ctc_decode(probabilities, self._dictionary)
+                decoded = ctc_decode(_only(outputs), self._dictionary)
                 for index, reading in zip(members, decoded, strict=True):
                     readings[index] = reading
         return readings

@@ -1,0 +1,121 @@
+"""ONNX Runtime: the engine for ``.onnx`` files, on the host and on 64-bit and 32-bit ARM boxes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.engines.base import Array, Precision, TensorSpec, check_feeds, engine_error
+from models.errors import EngineError
+
+__all__ = ["OnnxRuntimeEngine", "onnx_precision"]
+
+# onnxruntime.NodeArg.type -> numpy
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+_QUANTISED = re.compile(
+    rb"\x22.(?:QuantizeLinear|DequantizeLinear|DynamicQuantizeLinear|QLinearConv|QLinearMatMul"
+    rb"|ConvInteger|MatMulInteger)",
+    re.DOTALL,
+)
+_CAST_TO_FP16 = b"\x0a\x02to\x18\x0a"
+
+
+def onnx_precision(data: bytes, io_types: set[str]) -> Precision:
+    """Tell the precision of a model from the bytes of its file.
+
+    A node's operator is field 4 of ``NodeProto`` (tag 0x22), so a tensor whose *name* ends in
+    ``_QuantizeLinear`` does not count. A model is FP16 if it takes or gives FP16, or casts to it
+    (attribute ``to`` = 10) because its inputs were left FP32.
+    Source: onnx.proto3, messages NodeProto, AttributeProto and TensorProto.DataType.
+    """
+    if _QUANTISED.search(data):
+        return "int8"
+    if "tensor(float16)" in io_types or _CAST_TO_FP16 in data:
+        return "fp16"
+    return "fp32"
+
+
+class OnnxRuntimeEngine:
+    """One ``.onnx`` model on the CPU; see :class:`edge.engines.base.Engine`.
+
+    Parameters
+    ----------
+    path
+        The model.
+    threads
+        Of one inference, the calling one included.
+
+    Raises
+    ------
+    EngineError
+        ONNX Runtime is not installed, or refuses the model.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError(
+                f"{path}: ONNX Runtime is not installed ({error}): pip install 'lineguard[box]'"
+            ) from error
+        self.version: str = onnxruntime.__version__
+        self.threads = threads
+        self._path = path
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors; warnings about a model's style help nobody here
+        # Waiting threads sleep between inferences and leave the cores to capture and outputs.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # A pattern is kept for every shape ever seen: text lines come in hundreds of widths.
+        options.enable_mem_pattern = False
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+            nodes = self._session.get_inputs()
+            self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
+            types = {node.type for node in (*nodes, *self._session.get_outputs())}
+            self.precision: Precision = onnx_precision(path.read_bytes(), types)
+            self.inputs = tuple(_spec(node) for node in nodes)
+        except Exception as error:  # onnxruntime's own exceptions share no base but Exception
+            raise engine_error(path, "ONNX Runtime", error, opening=True) from error
+        self._output_names = list(self.outputs)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Infer once; see :meth:`edge.engines.base.Engine.run`."""
+        check_feeds(self._path, self.inputs, feeds)
+        if self._session is None:
+            raise EngineError(f"{self._path}: the engine is closed: open it again")
+        try:
+            answers = self._session.run(self._output_names, feeds)
+        except Exception as error:
+            raise engine_error(self._path, "ONNX Runtime", error, opening=False) from error
+        return dict(zip(self.outputs, answers, strict=True))
+
+    def close(self) -> None:
+        """Let go of the session."""
+        self._session = None
+
+
+def _spec(node: Any) -> TensorSpec:
+    if node.type not in _DTYPES:
+        raise ValueError(f"input {node.name} is a {node.type}, which is not supported")
+    shape = tuple(n if isinstance(n, int) and n > 0 else None for n in node.shape)
+    return TensorSpec(node.name, shape, np.dtype(_DTYPES[node.type]))

@@ -1,0 +1,74 @@
+"""Which engine opens which file. A new engine is its own file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.engines.base import Engine
+from edge.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edge.engines.paddle_inference import PaddleInferenceEngine
+from edge.engines.paddle_lite import PaddleLiteEngine
+from models.errors import EngineError
+
+__all__ = ["ENGINES", "EngineKind", "engine_kind", "model_files"]
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """One kind of engine.
+
+    Attributes
+    ----------
+    make
+        Opens a model file with that many threads; imports the native library only then.
+    distribution
+        The Python package whose version decides whether an old trial still counts.
+    companions
+        Suffixes of the files that must stand beside the model.
+    """
+
+    make: Callable[[Path, int], Engine]
+    distribution: str
+    companions: tuple[str, ...] = ()
+
+
+ENGINES: dict[str, EngineKind] = {
+    ".onnx": EngineKind(OnnxRuntimeEngine, "onnxruntime"),
+    ".nb": EngineKind(PaddleLiteEngine, "paddlelite"),
+    ".pdmodel": EngineKind(PaddleInferenceEngine, "paddlepaddle", (".pdiparams",)),
+}
+
+
+def engine_kind(path: Path) -> EngineKind:
+    """Choose by suffix.
+
+    Raises
+    ------
+    EngineError
+        No engine opens such files.
+    """
+    kind = ENGINES.get(path.suffix)
+    if kind is None:
+        known = ", ".join(ENGINES)
+        raise EngineError(f"{path}: no engine opens {path.suffix or 'such a'} file: give {known}")
+    return kind
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """The model and what must stand beside it.
+
+    Raises
+    ------
+    EngineError
+        No engine opens such files, or one is missing or empty.
+    """
+    files = (path, *(path.with_suffix(suffix) for suffix in engine_kind(path).companions))
+    for file in files:
+        # Native libraries abort on these, and a named pipe would be waited for without end.
+        if not file.is_file():
+            raise EngineError(f"{file}: no such file: the model needs {', '.join(map(str, files))}")
+        if file.stat().st_size == 0:
+            raise EngineError(f"{file}: is empty: copy or convert the model again")
+    return files

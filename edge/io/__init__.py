@@ -1,0 +1,1 @@
+"""Where verdicts go: one file for each kind of output."""

@@ -1,0 +1,213 @@
+"""One camera of a station: capture, inference and publishing, each in threads of its own.
+
+=========================  =====================================  ================================
+thread                     does                                   waits for
+=========================  =====================================  ================================
+reader of CAMERA           reads, opens a part for each trigger   the camera
+watchdog of CAMERA         notices silence, reconnects            the clock
+inference of CAMERA        inspects and judges                    the next part, a shared model
+verdicts of CAMERA         gives verdicts in order, by deadline   the oldest part or its deadline
+output to OUTPUT           writes, signals, shows                 whatever it writes to
+=========================  =====================================  ================================
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from edge.camera import open_camera
+from edge.camera.base import Frame
+from edge.camera.capture import Capture, Limits, State
+from edge.camera.mailbox import Mailbox
+from edge.deadline import Deadline
+from edge.engines import pin_current_thread
+from edge.families import Inspector
+from edge.judge import judge
+from edge.loop.sequencer import Sequencer
+from edge.station import Camera, Station
+from edge.verdict import Outcome, Part, Verdict, rejected
+from models.errors import ImageError
+from models.results import Findings
+from models.stopwatch import Stopwatch
+
+__all__ = ["Lane", "SharedModel"]
+
+_log = logging.getLogger(__name__)
+
+IDLE_WAIT_S = 0.2
+"""How long inference waits for a part before it looks whether it should stop."""
+
+
+@dataclass(frozen=True)
+class SharedModel:
+    """An open model and the lock that lets one camera at a time use it."""
+
+    inspector: Inspector
+    lock: threading.Lock
+    cores: tuple[int, ...] = ()
+
+
+class Lane:
+    """One camera of a station at work.
+
+    Parameters
+    ----------
+    station, camera
+        The station, and which of its cameras this is.
+    models
+        All open models of the station, by name.
+    clock
+        The wall clock, with time zone.
+    admit
+        Asked before each part; ``False`` turns the trigger away, and no verdict is owed.
+    publish
+        Takes each verdict, in order; must not wait.
+    on_state
+        Told what the camera does.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        camera: Camera,
+        models: Mapping[str, SharedModel],
+        clock: Callable[[], datetime],
+        admit: Callable[[], bool],
+        publish: Callable[[Verdict], None],
+        on_state: Callable[[str, State, str], None],
+    ) -> None:
+        self._station, self._camera, self._clock = station, camera, clock
+        self._admit, self._publish = admit, publish
+        self._regions = [(r, models[r.model]) for r in station.regions_of(camera.name)]
+        self._rules = station.rules_of(camera.name)
+        self._sequencer = Sequencer(station.station.deadline_ms)
+        self._capture = Capture(
+            lambda: open_camera(camera.source),
+            self._on_frame,
+            on_bad_frame=self._on_bad_frame,
+            on_state=lambda state, reason: on_state(camera.name, state, reason),
+            limits=Limits(stall=camera.stall_s),
+        )
+        self._mailbox: Mailbox[Part] = Mailbox(camera.policy, camera.queue)
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Open the camera and begin.
+
+        Raises
+        ------
+        CameraError
+            It cannot be opened; nothing runs.
+        """
+        for work, name in ((self._infer, "inference"), (self._give_verdicts, "verdicts")):
+            thread = threading.Thread(target=work, name=f"{name} of {self._camera.name}")
+            thread.daemon = True  # a hung native call must not keep a stopped station alive
+            thread.start()
+            self._threads.append(thread)
+        self._capture.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the camera has shown its last picture and every part has its verdict."""
+        return self._capture.state == "ended" and not len(self._mailbox) and self._sequencer.idle
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the camera lost and how often it was lost."""
+        seen = self._capture.counters
+        return {
+            "frames": seen.frames,
+            "bad_frames": seen.bad_frames,
+            "dropped": self._mailbox.dropped,
+            "stalls": seen.stalls,
+            "reconnects": seen.reconnects,
+        }
+
+    def stop(self, deadline: Deadline) -> None:
+        """Take no more parts, reject what is undecided, give all verdicts, let go of the camera."""
+        self._stopping.set()
+        self._sequencer.close(reject_pending=True)
+        self._mailbox.close()
+        self._capture.stop(deadline)
+        for thread in self._threads:
+            thread.join(deadline.remaining())
+
+    def _part(self, captured: float, frame: Frame | None) -> Part:
+        now = time.monotonic()
+        return Part(
+            camera=self._camera.name,
+            captured=captured,
+            time=self._clock() - timedelta(seconds=now - captured),
+            deadline=Deadline(captured + self._station.station.deadline_ms / 1000),
+            queued=now,
+            frame=frame,
+            truth=frame.truth if frame else None,
+        )
+
+    def _on_frame(self, frame: Frame) -> None:
+        part = self._part(frame.captured, frame)
+        if self._camera.policy == "freshest":
+            self._mailbox.put(part)  # whatever it replaces was never looked at, and is no part
+            return
+        if self._open(part) and self._mailbox.put(part) is part:
+            self._sequencer.decide(part, rejected("overrun", queue=self._camera.queue))
+
+    def _on_bad_frame(self, error: ImageError, captured: float) -> None:
+        _log.warning("%s", error)
+        part = self._part(captured, None)
+        if self._open(part):
+            self._sequencer.decide(part, rejected("bad_frame", camera=self._camera.name))
+
+    def _open(self, part: Part) -> bool:
+        return not self._stopping.is_set() and self._admit() and self._sequencer.open(part)
+
+    def _infer(self) -> None:
+        cores = sorted({core for _, model in self._regions for core in model.cores})
+        if cores:
+            pin_current_thread(cores)
+        while not self._stopping.is_set():
+            part = self._mailbox.take(IDLE_WAIT_S)
+            if part is None:
+                continue
+            if self._camera.policy == "freshest" and not self._open(part):
+                continue
+            if not part.deadline.expired:  # else its verdict stands already: catch up
+                self._sequencer.decide(part, self._inspect(part))
+
+    def _inspect(self, part: Part) -> Outcome:
+        assert part.frame is not None  # noqa: S101 - parts without a picture never get here
+        start = time.monotonic()
+        watch = Stopwatch()
+        watch.seconds["capture"] = part.queued - part.captured
+        watch.seconds["wait"] = start - part.queued
+        findings: dict[str, Findings | None] = {}
+        for region, model in self._regions:
+            try:
+                with model.lock:
+                    findings[region.name] = model.inspector.inspect(part.frame.image, region, watch)
+            except Exception:
+                _log.exception("region %s could not be inspected", region.name)
+                findings[region.name] = None
+        failed = [name for name, found in findings.items() if found is None]
+        if failed:
+            outcome = rejected("engine_failed", region=", ".join(failed))
+            return Outcome(outcome.judgement, findings, watch.seconds)
+        with watch("judge"):
+            judgement = judge(
+                self._rules,
+                findings,
+                self._station.job,
+                self._clock().astimezone().date(),
+                self._camera.mm_per_pixel,
+            )
+        return Outcome(judgement, findings, watch.seconds)
+
+    def _give_verdicts(self) -> None:
+        while (verdict := self._sequencer.next()) is not None:
+            self._publish(verdict)

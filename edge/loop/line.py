@@ -1,0 +1,155 @@
+"""A whole station at work: its cameras, its models, its outputs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from edge.camera.capture import State
+from edge.deadline import Deadline
+from edge.families import Inspector, open_inspector
+from edge.io.base import Output
+from edge.loop.lane import Lane, SharedModel
+from edge.loop.outlet import Outlet
+from edge.loop.tally import Tally
+from edge.station import Station
+from edge.verdict import Verdict
+from models.errors import ConfigError, ModelError
+
+__all__ = ["Line", "open_models"]
+
+STOP_S = 0.8
+"""Seconds that stopping may take altogether: operators and service managers expect one."""
+
+FINISH_S = 30.0
+"""Seconds that outputs get when nobody is in a hurry: a run that came to its own end."""
+
+POLL_S = 0.05
+"""How often the end of a run is looked for; nothing on the way of a part waits for it."""
+
+
+def open_models(station: Station) -> dict[str, Inspector]:
+    """Open every model of a station.
+
+    Raises
+    ------
+    ConfigError
+        One or more models are missing, altered or refused; all of them at once.
+    """
+    opened: dict[str, Inspector] = {}
+    faults: list[str] = []
+    for name, model in station.models.items():
+        try:
+            opened[name] = open_inspector(name, model)
+        except ModelError as error:
+            faults.append(f"models.{name}: {error}")
+    if faults:
+        raise ConfigError(faults)
+    return opened
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Line:
+    """A station at work.
+
+    Parameters
+    ----------
+    station
+        What to do.
+    inspectors
+        Its open models by name, from :func:`open_models`.
+    outputs
+        Where verdicts go; closed at the end.
+    limit
+        Parts after which the line takes no more; ``None`` for ever.
+    clock
+        The wall clock, with time zone; the judge's "today" comes from it.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        inspectors: Mapping[str, Inspector],
+        outputs: Sequence[Output],
+        *,
+        limit: int | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self.tally = Tally()
+        self._admitted, self._limit = 0, limit
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._wake = threading.Event()
+        self._outlets = [Outlet(output, self._wake.set) for output in outputs]
+        models = {
+            name: SharedModel(inspector, threading.Lock(), tuple(station.models[name].cores))
+            for name, inspector in inspectors.items()
+        }
+        self._lanes = {
+            camera.name: Lane(
+                station, camera, models, clock, self._admit, self._publish, self._on_state
+            )
+            for camera in station.cameras
+        }
+
+    def run(self) -> None:
+        """Work until every camera has ended, the limit is reached, or :meth:`stop` is called.
+
+        Raises
+        ------
+        CameraError
+            A camera cannot be opened at the start.
+        DeviceError
+            An output failed; every verdict that it confirmed is whole.
+        """
+        try:
+            for lane in self._lanes.values():
+                lane.start()
+            while not self._stopped and not self._finished():
+                if self._wake.wait(POLL_S):
+                    break
+        finally:
+            hurry = Deadline.after(STOP_S)
+            for lane in self._lanes.values():
+                lane.stop(hurry)
+            deadline = hurry if self._stopped else Deadline.after(FINISH_S)
+            for outlet in self._outlets:
+                outlet.close(deadline)
+        for outlet in self._outlets:
+            if outlet.error is not None:
+                raise outlet.error
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to end; safe in a signal handler, which may not touch a lock."""
+        self._stopped = True
+
+    def summary(self) -> dict[str, Any]:
+        """The tally, and what each camera lost."""
+        cameras = {name: lane.counters for name, lane in self._lanes.items()}
+        return self.tally.summary() | {"cameras": cameras}
+
+    def _finished(self) -> bool:
+        if self._limit is not None and self.tally.parts >= self._limit:
+            return True
+        return all(lane.finished for lane in self._lanes.values())
+
+    def _admit(self) -> bool:
+        with self._lock:
+            if self._limit is not None and self._admitted >= self._limit:
+                return False
+            self._admitted += 1
+            return True
+
+    def _publish(self, verdict: Verdict) -> None:
+        self.tally.add(verdict)
+        for outlet in self._outlets:
+            outlet.verdict(verdict)
+
+    def _on_state(self, camera: str, state: State, reason: str) -> None:
+        for outlet in self._outlets:
+            outlet.camera(camera, state, reason)

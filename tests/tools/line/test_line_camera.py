@@ -1,0 +1,108 @@
+"""The line as a camera: on time, in order, to its end."""
+
+import threading
+import time
+
+import pytest
+
+from edge.camera import open_camera
+from edge.camera.base import Camera, EndOfStream
+from models.errors import CameraError, InputError
+from tools.line import PartTruth, register_line, render
+from tools.line.camera import LineCamera
+
+
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    register_line()
+
+
+def test_a_source_names_a_line_and_its_frames_carry_their_truth() -> None:
+    camera: Camera = open_camera("line:?kind=marker&seed=7&parts=3&ng=0.5")
+    camera.open()
+    for number in range(3):
+        frame = camera.read()
+        image, truth = render("marker", 7, number, ng=0.5)
+        assert frame.number == number
+        assert frame.image.tobytes() == image.tobytes()
+        assert isinstance(frame.truth, PartTruth)
+        assert frame.truth.fault == truth.fault
+    with pytest.raises(EndOfStream):
+        camera.read()
+    with pytest.raises(EndOfStream):
+        camera.read()
+    camera.close()
+    camera.close()
+    with pytest.raises(CameraError, match="open it first"):
+        camera.read()
+
+
+def test_opened_again_it_begins_again() -> None:
+    camera = LineCamera("marker", seed=1, parts=2)
+    camera.open()
+    first = camera.read()
+    camera.open()
+    assert camera.read().image.tobytes() == first.image.tobytes()
+    camera.close()
+
+
+def test_parts_pass_on_schedule_without_drift() -> None:
+    camera = LineCamera("marker", rate=20)
+    camera.open()
+    frames = [camera.read() for _ in range(10)]
+    camera.close()
+    start = frames[0].captured
+    for frame in frames[1:]:
+        assert frame.captured - start == pytest.approx(frame.number / 20, abs=0.04)
+    assert time.monotonic() - frames[-1].captured < 0.05
+
+
+def test_a_late_reader_gets_every_part_and_then_is_on_time_again() -> None:
+    camera = LineCamera("marker", rate=10)
+    camera.open()
+    first = camera.read()
+    time.sleep(0.35)
+    late = [camera.read() for _ in range(3)]
+    assert [frame.number for frame in late] == [1, 2, 3]
+    assert all(0.35 <= frame.captured - first.captured < 0.5 for frame in late)
+    caught_up = [camera.read() for _ in range(3)][-1]
+    assert caught_up.captured - first.captured == pytest.approx(0.6, abs=0.05)
+    camera.close()
+
+
+def test_closing_wakes_a_waiting_reader() -> None:
+    camera = LineCamera("marker", rate=0.05)
+    camera.open()
+    camera.read()
+    threading.Timer(0.1, camera.close).start()
+    start = time.monotonic()
+    with pytest.raises(CameraError, match="was closed"):
+        camera.read()
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ("kind=bottle", "no such part"),
+        ("rte=2", "did you mean 'rate'"),
+        ("rate=-1", "must be 0 to"),
+        ("rate=nan", "must be 0 to"),
+        ("seed=-3", "must be 0 to"),
+        ("ng=2", "must be 0 to 1"),
+        ("parts=1.5", "whole number"),
+        ("kind=carton&width=100", "needs 480x360"),
+        ("width=100000", "must be 1 to"),
+    ],
+)
+def test_a_wrong_source_is_refused_before_anything_opens(options: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as refusal:
+        open_camera(f"line:?{options}")
+    assert "\n" not in str(refusal.value)
+
+
+def test_width_and_height_are_the_frames() -> None:
+    camera = open_camera("line:?kind=cap&width=800&height=600")
+    camera.open()
+    assert camera.read().image.shape == (600, 800, 3)
+    camera.close()

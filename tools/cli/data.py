@@ -1,0 +1,62 @@
+"""``lineguard data``: labelled pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tools.cli.output import JSON, console, print_json
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Labelled pictures to train and measure with.", no_args_is_help=True)
+
+
+@app.callback()
+def _data() -> None:
+    """Labelled pictures to train and measure with."""
+
+
+@app.command()
+def render(
+    folder: Path = typer.Argument(help="A new or empty folder."),
+    kinds: list[str] = typer.Option(
+        ["carton"], "--kind", help="carton, cap, marker or board; may be given several times."
+    ),
+    count: int = typer.Option(100, min=1, help="Parts of each kind."),
+    seed: int = typer.Option(0, min=0, help="Same seed, same bytes."),
+    ng: float = typer.Option(0.2, min=0, max=1, help="Fraction of parts with a fault."),
+    width: int | None = typer.Option(None, min=1, help="Of the pictures; else the kind's own."),
+    height: int | None = typer.Option(None, min=1, help="Goes with --width."),
+    as_json: bool = JSON,
+) -> None:
+    """Render parts of the simulated line with their labels.
+
+    Writes PaddleOCR label files (det.txt of pictures, rec.txt of crops), COCO annotations of
+    boards, and the true verdict of every part. The folder appears when it is complete.
+
+    Example: lineguard data render labels --kind carton --kind cap --count 200
+    """
+    from models.errors import InputError
+    from tools.line import render_dataset
+
+    if (width is None) != (height is None):
+        raise InputError("--width and --height go together: give both or neither")
+    size = (width, height) if width is not None and height is not None else None
+    made = render_dataset(folder, kinds, count, seed, ng=ng, size=size)
+    if as_json:
+        print_json(
+            {
+                "folder": str(folder),
+                "parts": made.parts,
+                "crops": made.crops,
+                "defects": made.defects,
+            }
+        )
+        return
+    console.print(
+        f"{folder}: {made.parts} parts, {made.crops} crops, {made.defects} defects",
+        soft_wrap=True,
+        highlight=False,
+    )

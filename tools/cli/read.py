@@ -1,0 +1,105 @@
+"""``lineguard read``: what stands on these images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.table import Table
+
+from tools.cli.output import JSON, THREADS, console, print_json, track
+
+__all__ = ["DET", "DICTIONARY", "REC", "read"]
+
+DET = typer.Option("zoo:ppocrv4-det-onnx", help="Detector: a path or zoo:NAME.")
+REC = typer.Option("zoo:ppocrv4-rec-onnx", help="Recogniser: a path or zoo:NAME.")
+DICTIONARY = typer.Option("zoo:ppocr-keys", help="The recogniser's characters.")
+
+
+def read(
+    images: list[Path] = typer.Argument(help="Image files, or folders of them."),
+    mode: Literal["page", "fixed", "label"] = typer.Option(
+        "page",
+        help="page: find all lines. fixed: the image is one line. "
+        "label: the image is one small label, either way up.",
+    ),
+    out: Path = typer.Option(
+        Path("lineguard-out"), "--out", help="Folder for the images with what was read drawn in."
+    ),
+    det: str = DET,
+    rec: str = REC,
+    dictionary: str = DICTIONARY,
+    threads: int = THREADS,
+    as_json: bool = JSON,
+) -> None:
+    """Read print on images with PP-OCRv4: prints the lines and draws where they stand.
+
+    Example: lineguard read pack.jpg --mode page
+    """
+    from edge.families.ppocr import ZOO_READER, open_reader
+    from models.atomic import write_atomic
+    from models.images import encode_image, load_image
+    from models.stopwatch import Stopwatch
+    from tools.draw import draw_lines
+
+    files = _image_files(images)
+    page = mode == "page"
+    reader = open_reader(
+        rec,
+        dictionary,
+        det if page else None,
+        ZOO_READER["cls"] if page else None,
+        threads=threads,
+    )
+    results = []
+    for path in track(files, "reading", len(files)):
+        image = load_image(path)
+        watch = Stopwatch()
+        lines = reader.read(image, mode, watch=watch)
+        target = out / f"{path.stem}.read.png"
+        write_atomic(target, encode_image(draw_lines(image, lines), ".png"))
+        results.append(
+            {
+                "image": str(path),
+                "lines": [
+                    {
+                        "text": line.text,
+                        "score": round(line.score, 4),
+                        "char_scores": [round(score, 4) for score in line.char_scores],
+                        "quad": line.quad.round(1).tolist(),
+                    }
+                    for line in lines
+                ],
+                "ms": {stage: round(s * 1000, 2) for stage, s in watch.seconds.items()},
+                "drawn": str(target),
+            }
+        )
+        if not as_json:
+            table = Table("", "text", "score", box=None, pad_edge=False, title_justify="left")
+            for number, line in enumerate(lines, 1):
+                table.add_row(str(number), line.text or "(nothing)", f"{line.score:.3f}")
+            total = sum(watch.seconds.values()) * 1000
+            console.print(f"{path}: {len(lines)} lines, {total:.0f} ms", soft_wrap=True)
+            console.print(table)
+            console.print(f"drawn: {target}", soft_wrap=True)
+    if as_json:
+        print_json(results)
+
+
+def _image_files(given: list[Path]) -> list[Path]:
+    """The files that were named, folders opened up; an empty folder is an error."""
+    from models.errors import InputError
+    from models.images import IMAGE_SUFFIXES
+
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not inside:
+            kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise InputError(f"{path}: no images in this folder: it should hold {kinds}")
+        files += inside
+    return files

@@ -1,0 +1,63 @@
+"""``lineguard run``: a station at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from tools.cli.output import console, print_json
+
+__all__ = ["LANGUAGE", "print_summary", "run"]
+
+LANGUAGE = typer.Option("en", "--language", help="Of the reasons: en or zh.")
+
+
+def run(
+    station_file: Path = typer.Argument(metavar="STATION", help="A station.toml."),
+    parts: int | None = typer.Option(None, min=1, help="Stop after so many parts."),
+    language: Literal["en", "zh"] = LANGUAGE,
+    as_json: bool = typer.Option(
+        False, "--json", help="Print each verdict as one JSON object a line, the summary last."
+    ),
+) -> None:
+    """Run a station: parts pass its cameras, each is read and judged, OK or NG with the reason.
+
+    Stops on Ctrl-C or SIGTERM within a second, or when a file or folder has been shown to its
+    end. Exit code 1 if --parts was given and one of them was NG.
+
+    Example: lineguard run station.toml --parts 100
+    """
+    from edge.io.base import Output
+    from edge.io.jsonl import JsonlOutput
+    from edge.loop import Line, open_models
+    from edge.station import load_station
+    from tools.running import register_line, station_outputs, stopped_by_signals
+    from tools.terminal import Terminal
+
+    register_line()
+    station = load_station(station_file)
+    inspectors = open_models(station)
+    outputs: list[Output] = station_outputs(station)
+    if as_json:
+        line = Line(station, inspectors, [*outputs, JsonlOutput.stdout()], limit=parts)
+        with stopped_by_signals(line):
+            line.run()
+        print_json({"summary": line.summary()})
+    else:
+        with Terminal(station.station.name, language, console) as terminal:
+            line = Line(station, inspectors, [*outputs, terminal], limit=parts)
+            with stopped_by_signals(line):
+                line.run()
+        print_summary(line.summary())
+    if parts is not None and line.tally.ng:
+        raise typer.Exit(1)
+
+
+def print_summary(summary: dict[str, object]) -> None:
+    """What a run came to, for people."""
+    for key, value in summary.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {number}" for name, number in value.items())
+        console.print(f"{key:14} {value}", soft_wrap=True, highlight=False)

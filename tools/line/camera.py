@@ -1,0 +1,149 @@
+"""The simulated line as a camera: parts come past at a fixed rate, read or not."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from edge.camera.base import EndOfStream, Frame
+from edge.camera.source import Source
+from models.errors import CameraError
+from tools.line.effects import Image
+from tools.line.render import MAX_SIDE, check, kind_named, render
+from tools.line.world import DEMO_JOB, Job, PartTruth
+
+__all__ = ["LineCamera"]
+
+MAX_RATE = 1000.0
+"""Parts a second; no line is faster, and no drawing either."""
+
+MAX_NUMBER = 2**31 - 1
+"""Seeds and counts; far beyond any run, and it keeps them whole numbers in a float."""
+
+
+class LineCamera:
+    """A camera above the simulated line; each frame's ``truth`` is a :class:`PartTruth`.
+
+    Part n passes n periods after the camera was opened, whoever looks. A reader that is late
+    misses none: parts then come at once, in their order, until it has caught up.
+
+    Parameters
+    ----------
+    kind
+        One of ``tools.line.render.KINDS``.
+    rate
+        Parts a second; 0 gives the next part whenever it is asked for.
+    seed
+        Names the line: the same seed gives the same parts.
+    ng
+        Fraction of parts with a fault.
+    parts
+        After so many the stream ends; 0 goes on for ever.
+    size
+        Width and height in pixels; the kind's own unless given.
+    job
+        What an OK part says.
+
+    Raises
+    ------
+    InputError
+        There is no such kind, or a number is out of bounds.
+    """
+
+    def __init__(
+        self,
+        kind: str = "carton",
+        *,
+        rate: float = 0.0,
+        seed: int = 0,
+        ng: float = 0.2,
+        parts: int = 0,
+        size: tuple[int, int] | None = None,
+        job: Job = DEMO_JOB,
+    ) -> None:
+        self.name = f"line:{kind}"
+        self.fps = rate
+        self._kind = kind
+        self._seed = seed
+        self._ng = ng
+        self._parts = parts
+        self._size = size or kind_named(kind).size
+        self._job = job
+        check(kind, seed, self._size, ng)
+        self._number = 0
+        self._start = 0.0
+        self._closed = threading.Event()
+        self._closed.set()
+
+    @classmethod
+    def from_source(cls, source: Source) -> LineCamera:
+        """From ``line:?kind=carton&rate=2&seed=7&ng=0.2&parts=100&width=640&height=480``.
+
+        Raises
+        ------
+        InputError
+            An option is unknown or out of bounds.
+        """
+        source.only("kind", "rate", "seed", "ng", "parts", "width", "height")
+        kind = source.text("kind", "carton")
+        width, height = kind_named(kind).size
+        return cls(
+            kind,
+            rate=source.number("rate", 0.0, 0.0, MAX_RATE),
+            seed=source.integer("seed", 0, 0, MAX_NUMBER),
+            ng=source.number("ng", 0.2, 0.0, 1.0),
+            parts=source.integer("parts", 0, 0, MAX_NUMBER),
+            size=(
+                source.integer("width", width, 1, MAX_SIDE),
+                source.integer("height", height, 1, MAX_SIDE),
+            ),
+        )
+
+    def open(self) -> None:
+        """Start the line; part 0 is already under the camera.
+
+        Raises
+        ------
+        InputError
+            The line's type is not installed.
+        """
+        self._draw(0)  # textures and type are made now, so that part 0 is on time
+        self._number = 0
+        self._closed.clear()
+        self._start = time.monotonic()
+
+    def read(self) -> Frame:
+        """Draw the next part, and wait until it passes.
+
+        Returns
+        -------
+        A frame captured at the instant the part passed, or if that was over, now.
+
+        Raises
+        ------
+        EndOfStream
+            All parts have passed.
+        CameraError
+            The camera is not open, or was closed meanwhile.
+        """
+        if self._closed.is_set():
+            raise CameraError(f"{self.name}: is not open: open it first")
+        if self._parts and self._number >= self._parts:
+            raise EndOfStream(f"{self.name}: all {self._parts} parts have passed")
+        number = self._number
+        image, truth = self._draw(number)
+        captured = time.monotonic()
+        if self.fps:
+            due = self._start + number / self.fps  # from the start: no drift
+            if self._closed.wait(max(0.0, due - captured)):
+                raise CameraError(f"{self.name}: was closed: open it again")
+            captured = max(due, captured)
+        self._number = number + 1
+        return Frame(image, captured, number, truth)
+
+    def _draw(self, number: int) -> tuple[Image, PartTruth]:
+        return render(self._kind, self._seed, number, self._job, self._size, self._ng)
+
+    def close(self) -> None:
+        """Stop the line; a waiting ``read`` comes back at once."""
+        self._closed.set()
