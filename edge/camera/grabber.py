@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.camera.base import Frame
 from models.errors import ImageError
@@ -83,12 +84,21 @@ class Grabber:
         try:
             done, image = self._capture.retrieve()
         except cv2.error:
-            done, image = False, np.empty(0, np.uint8)
-        if not done or image is None or image.size == 0:
+            done, image = False, None
+        whole = self._shaped(image) if done and image is not None else None
+        if whole is None or whole.size == 0:
             raise ImageError(
                 f"{self._name}: picture {number} cannot be decoded: check cable and network"
             )
-        return Frame(as_bgr(image), captured, number)
+        return Frame(as_bgr(whole), captured, number)
+
+    def _shaped(self, image: NDArray[np.generic]) -> NDArray[np.generic] | None:
+        # OpenCV 4 hands out the buffer as it is, one long row, where a V4L2 device gives BGR.
+        if image.ndim != 2 or len(image) != 1:
+            return image
+        width = int(self.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(self.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        return image.reshape(height, width, 3) if image.size == height * width * 3 else None
 
     def close(self) -> None:
         """Let go of the device."""

@@ -43,7 +43,8 @@ class Mailbox(Generic[T]):
     capacity
         Places, at least 1; 1 is what *freshest* wants.
     max_age
-        Seconds, for *freshest*: an older item is dropped instead of taken. One frame interval.
+        Seconds, for *freshest*: an older item is dropped instead of taken. One frame interval; may
+        be set later, since a camera knows its rate only once it is open.
     """
 
     def __init__(self, policy: Policy, capacity: int = 1, max_age: float = math.inf) -> None:
@@ -51,7 +52,7 @@ class Mailbox(Generic[T]):
             raise ValueError(f"capacity {capacity}: must be at least 1")
         self._policy = policy
         self._capacity = capacity
-        self._max_age = max_age if policy == "freshest" else math.inf
+        self.max_age = max_age
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._dropped = 0
@@ -84,7 +85,7 @@ class Mailbox(Generic[T]):
             while True:
                 while self._items:
                     item = self._items.popleft()
-                    if time.monotonic() - item.captured <= self._max_age:
+                    if self._policy == "every" or time.monotonic() - item.captured <= self.max_age:
                         return item
                     self._dropped += 1
                 if self._closed or deadline.expired:

@@ -49,6 +49,10 @@ def _first_line(path: Path) -> str:
         return ""
 
 
+def _letters(fourcc: int) -> str:
+    return "".join(chr(fourcc >> shift & 0xFF) for shift in (0, 8, 16, 24))
+
+
 class V4l2Camera:
     """A camera at a device node.
 
@@ -98,7 +102,9 @@ class V4l2Camera:
         if not source.target.startswith("/"):
             raise InputError(f"{source.name}: no device: write v4l2:/dev/video0")
         fourcc = source.text("fourcc")
-        if "fourcc" in dict(source.options) and not (len(fourcc) == 4 and fourcc.isascii()):
+        if "fourcc" in dict(source.options) and not (
+            len(fourcc) == 4 and fourcc.isascii() and fourcc.isprintable()
+        ):
             raise InputError(f"{source.name}: fourcc={fourcc}: must be four letters, like MJPG")
         return cls(
             source.target,
@@ -147,6 +153,12 @@ class V4l2Camera:
             grabber.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
         if self.fps:
             grabber.set(cv2.CAP_PROP_FPS, self.fps)
+        format_got = _letters(int(grabber.get(cv2.CAP_PROP_FOURCC)))
+        if self._fourcc and format_got != self._fourcc:
+            raise CameraError(
+                f"{self.name}: gives {format_got}, not the fourcc={self._fourcc} asked for: "
+                "choose a format of `v4l2-ctl --list-formats-ext`"
+            )
         got = (
             int(grabber.get(cv2.CAP_PROP_FRAME_WIDTH)),
             int(grabber.get(cv2.CAP_PROP_FRAME_HEIGHT)),

@@ -2,9 +2,8 @@
 
 ::
 
-    with pinned(cores):                      # done by open_engine
-        engine = open_engine(path, threads=2, cores=(2, 3), sample={"x": (1, 3, 48, 320)})
-    pin_current_thread((2, 3))               # in the thread that runs it
+    engine = open_engine(path, threads=2, cores=(2, 3), sample={"x": (1, 3, 48, 320)})
+    pin_current_thread((2, 3))  # in the thread that runs it
     answers = engine.run({"x": array})
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +63,20 @@ def model_files(path: Path) -> tuple[Path, ...]:
     Raises
     ------
     EngineError
-        No engine opens such files, or one is missing or empty.
+        No engine opens such files, or one is missing, empty or no plain file.
     """
     files = (path, *(path.with_suffix(suffix) for suffix in engine_kind(path).companions))
     for file in files:
+        try:
+            found = file.stat()
+        except OSError as error:
+            raise EngineError(
+                f"{file}: cannot be opened ({error.strerror}): "
+                f"the model needs {', '.join(map(str, files))}"
+            ) from error
         # Native libraries abort on these, and a named pipe would be waited for without end.
-        if not file.is_file():
-            raise EngineError(f"{file}: no such file: the model needs {', '.join(map(str, files))}")
-        if file.stat().st_size == 0:
+        if not stat.S_ISREG(found.st_mode):
+            raise EngineError(f"{file}: is no plain file: give the model's own")
+        if found.st_size == 0:
             raise EngineError(f"{file}: is empty: copy or convert the model again")
     return files

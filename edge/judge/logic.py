@@ -8,6 +8,7 @@ in ``all`` and ``any`` that another rule has not already decided, and at the top
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -185,10 +186,10 @@ class _Part:
 def _check_numbers(found: Findings) -> None:
     """Refuse NaN and infinity, which compare as if a defect were small and unsure."""
     for line in found.lines:
-        if not (np.isfinite(line.score) and np.isfinite(line.quad).all()):
+        if not (math.isfinite(line.score) and np.isfinite(line.quad).all()):
             raise ValueError("a line has a score or corner that is no number")
     for defect in found.defects:
-        if not (np.isfinite(defect.score) and np.isfinite(defect.box).all()):
+        if not (math.isfinite(defect.score) and np.isfinite(defect.box).all()):
             raise ValueError("a defect has a score or corner that is no number")
 
 

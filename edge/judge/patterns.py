@@ -12,7 +12,6 @@ import math
 import re
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -150,5 +149,4 @@ def with_field(name: str) -> AfterValidator:
             raise ValueError(f"needs a named field (?P<{name}>...)")
         return pattern
 
-    checker: Callable[[re.Pattern[str]], re.Pattern[str]] = check
-    return AfterValidator(checker)
+    return AfterValidator(check)

@@ -1,11 +1,12 @@
-"""The rules of a station file: what a part must show to be good.
+r"""The rules of a station file: what a part must show to be good.
 
 Each kind is one table; :data:`Rule` is all of them, told apart by ``kind``. How they are judged
 stands in :mod:`edge.judge.reading`, :mod:`edge.judge.counting` and :mod:`edge.judge.logic`.
 
 White space never counts when texts are compared: readers of print invent and lose it. A pattern is
 searched for in the line as it was read and then in the line without its white space. Nothing else
-is forgiven: O is not 0, and B is not 8.
+is forgiven: O is not 0, and B is not 8. A pattern should give the exact form of what it captures,
+since ``\w+`` ends where a reader has put a space too many.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class DateRule(_RegionRule):
     tolerance_days: int = Field(0, ge=0, le=366, description="how far off the shelf life may be")
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _whole(self) -> DateRule:
         if (self.made_pattern is None) != (self.shelf_life_days is None):
             raise ValueError("made_pattern and shelf_life_days need each other")
         if self.tolerance_days and self.shelf_life_days is None:
@@ -148,7 +149,7 @@ class _SoughtRule(_RegionRule):
     label: _Label | None = Field(None, description="which things: those of this class")
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
+    def _one_of_two(self) -> _SoughtRule:
         if (self.pattern is None) == (self.label is None):
             raise ValueError("needs either pattern or label")
         return self
@@ -162,7 +163,7 @@ class CountRule(_SoughtRule):
     max: int = Field(1000, ge=0, le=1000, description="at most; a region holds no more than 1000")
 
     @model_validator(mode="after")
-    def _bounded(self) -> Self:
+    def _bounded(self) -> CountRule:
         if self.min > self.max:
             raise ValueError(f"min {self.min} is more than max {self.max}")
         if self.min == 0 and self.max == 1000:
@@ -189,7 +190,7 @@ class NoDefectRule(_RegionRule):
     )
 
     @model_validator(mode="after")
-    def _one_unit(self) -> Self:
+    def _one_unit(self) -> NoDefectRule:
         if self.min_size_px and self.min_size_mm is not None:
             raise ValueError("give min_size_px or min_size_mm, not both")
         return self

@@ -93,7 +93,9 @@ class Lane:
             on_state=lambda state, reason: on_state(camera.name, state, reason),
             limits=Limits(stall=camera.stall_s),
         )
-        self._mailbox: Mailbox[Part] = Mailbox(camera.policy, camera.queue)
+        self._mailbox: Mailbox[Part] = Mailbox(
+            camera.policy, camera.queue if camera.policy == "every" else 1
+        )
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
 
@@ -111,11 +113,15 @@ class Lane:
             thread.start()
             self._threads.append(thread)
         self._capture.start()
+        if self._capture.fps > 0:
+            self._mailbox.max_age = 1 / self._capture.fps
 
     @property
     def finished(self) -> bool:
         """Whether the camera has shown its last picture and every part has its verdict."""
-        return self._capture.state == "ended" and not len(self._mailbox) and self._sequencer.idle
+        # With policy every, what is still queued without owing a verdict was late already.
+        unseen = self._camera.policy == "freshest" and len(self._mailbox) > 0
+        return self._capture.state == "ended" and not unseen and self._sequencer.idle
 
     @property
     def counters(self) -> dict[str, int]:

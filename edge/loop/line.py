@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -26,8 +27,8 @@ STOP_S = 0.8
 FINISH_S = 30.0
 """Seconds that outputs get when nobody is in a hurry: a run that came to its own end."""
 
-POLL_S = 0.05
-"""How often the end of a run is looked for; nothing on the way of a part waits for it."""
+POLL_S, FINISH_POLL_S = 0.05, 0.005
+"""How often the end of a run, and of its outputs, is looked for; no part waits for it."""
 
 
 def open_models(station: Station) -> dict[str, Inspector]:
@@ -114,15 +115,23 @@ class Line:
                 if self._wake.wait(POLL_S):
                     break
         finally:
-            hurry = Deadline.after(STOP_S)
-            for lane in self._lanes.values():
-                lane.stop(hurry)
-            deadline = hurry if self._stopped else Deadline.after(FINISH_S)
-            for outlet in self._outlets:
-                outlet.close(deadline)
+            self._end()
         for outlet in self._outlets:
             if outlet.error is not None:
                 raise outlet.error
+
+    def _end(self) -> None:
+        hurry, patience = Deadline.after(STOP_S), Deadline.after(FINISH_S)
+        for lane in self._lanes.values():
+            lane.stop(hurry)
+        for outlet in self._outlets:
+            outlet.end()
+        while not all(outlet.done for outlet in self._outlets):
+            if patience.expired or (self._stopped and hurry.expired):
+                break
+            time.sleep(FINISH_POLL_S)
+        for outlet in self._outlets:
+            outlet.give_up()
 
     def stop(self) -> None:
         """Ask :meth:`run` to end; safe in a signal handler, which may not touch a lock."""

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 
 from edge.camera.capture import State
-from edge.deadline import Deadline
 from edge.io.base import Output
 from edge.verdict import Verdict
 from models.errors import DeviceError, LineguardError
@@ -33,7 +32,7 @@ class Outlet:
     def __init__(self, output: Output, on_error: Callable[[], None]) -> None:
         self._output = output
         self._on_error = on_error
-        self._tasks: queue.Queue[_Task | None] = queue.Queue(CAPACITY)
+        self._tasks: queue.Queue[_Task | None] = queue.Queue()
         self.error: LineguardError | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"output to {output.name}", daemon=True
@@ -49,24 +48,27 @@ class Outlet:
         """Hand over what a camera does; never waits."""
         self._put(lambda: self._output.camera(camera, state, reason))
 
-    def close(self, deadline: Deadline) -> None:
-        """Let the output finish what is waiting, no longer than until ``deadline``."""
-        try:
-            self._tasks.put(None, timeout=deadline.remaining())
-        except queue.Full:
-            self._fail(self._behind())
-            return
-        self._thread.join(deadline.remaining())
-        if self._thread.is_alive():
+    def end(self) -> None:
+        """Nothing more comes; the output finishes what is waiting. Never waits."""
+        self._tasks.put(None)
+
+    @property
+    def done(self) -> bool:
+        """Whether the output has finished, after :meth:`end`."""
+        return not self._thread.is_alive()
+
+    def give_up(self) -> None:
+        """Count an output that has not finished as failed."""
+        if not self.done:
             self._fail(self._behind())
 
     def _put(self, task: _Task) -> None:
         if self.error is not None:
             return
-        try:
-            self._tasks.put_nowait(task)
-        except queue.Full:
+        if self._tasks.qsize() >= CAPACITY:
             self._fail(self._behind())
+        else:
+            self._tasks.put(task)
 
     def _behind(self) -> DeviceError:
         return DeviceError(

@@ -94,11 +94,10 @@ def _read(path: Path, name: str) -> str:
         limit = MAX_BYTES // 1024
         raise ConfigError([f"{name}: is larger than {limit} KiB: this is no station file"])
     try:
-        text = data.decode("utf-8-sig")  # some editors put a byte order mark
+        return data.decode("utf-8-sig")  # some editors put a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{name}:{line}: is not UTF-8: save it as UTF-8"]) from error
-    return text.replace("\r\n", "\n")
 
 
 def _syntax(name: str, text: str, message: str) -> str:

@@ -190,7 +190,7 @@ class Station(Table):
             rule for rule in self.rules if any(leaf.region in mine for leaf in leaves(rule, known))
         )
 
-    def with_job(self, job: Job) -> Self:
+    def with_job(self, job: Job) -> Station:
         """The same station, making something else."""
         return self.model_copy(update={"job": job})
 

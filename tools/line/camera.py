@@ -24,8 +24,8 @@ MAX_NUMBER = 2**31 - 1
 class LineCamera:
     """A camera above the simulated line; each frame's ``truth`` is a :class:`PartTruth`.
 
-    Part n passes n periods after the camera was opened, whoever looks. A reader that is late
-    misses none: parts then come at once, in their order, until it has caught up.
+    Opening starts the line; part n passes n + 1 periods later, whoever looks. A reader that is
+    late misses none: parts then come at once, in their order, until it has caught up.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class LineCamera:
         )
 
     def open(self) -> None:
-        """Start the line; part 0 is already under the camera.
+        """Start the line.
 
         Raises
         ------
@@ -131,14 +131,14 @@ class LineCamera:
         if self._parts and self._number >= self._parts:
             raise EndOfStream(f"{self.name}: all {self._parts} parts have passed")
         number = self._number
+        self._number = number + 1
         image, truth = self._draw(number)
         captured = time.monotonic()
         if self.fps:
-            due = self._start + number / self.fps  # from the start: no drift
+            due = self._start + self._number / self.fps  # from the start: no drift
             if self._closed.wait(max(0.0, due - captured)):
                 raise CameraError(f"{self.name}: was closed: open it again")
             captured = max(due, captured)
-        self._number = number + 1
         return Frame(image, captured, number, truth)
 
     def _draw(self, number: int) -> tuple[Image, PartTruth]:

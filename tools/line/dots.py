@@ -102,9 +102,9 @@ def dot_mask(text: str, pitch: float, rng: np.random.Generator) -> NDArray[np.ui
     miss = rng.normal(0, 0.07, size=dots.shape)
     x = (dots[:, 0] - dots[:, 0].min() + miss[:, 0]) * pitch + edge
     y = (dots[:, 1] + miss[:, 1] + stroke) * rows + edge
-    radius = 0.56 * pitch * rng.uniform(0.9, 1.12, size=len(dots))
+    radius = 0.60 * pitch * rng.uniform(0.9, 1.12, size=len(dots))
     mask = np.zeros((height, width), np.uint8)
     fixed = np.stack([x, y, radius], axis=1) * 2**SHIFT
     for cx, cy, r in np.rint(fixed).astype(int).tolist():
         cv2.circle(mask, (cx, cy), r, (255,), -1, cv2.LINE_AA, SHIFT)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.18 * pitch), np.uint8)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.20 * pitch), np.uint8)

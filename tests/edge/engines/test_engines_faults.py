@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -60,16 +61,20 @@ def test_an_empty_file(suffix: str, tmp_path: Path) -> None:
 
 
 def test_no_such_file_or_suffix(tmp_path: Path) -> None:
-    assert "no such file" in refusal(tmp_path / "model.onnx")
+    assert "No such file" in refusal(tmp_path / "model.onnx")
     assert "give .onnx, .nb, .pdmodel" in refusal(tmp_path / "model.tflite")
     (tmp_path / "folder.nb").mkdir()
-    assert "no such file" in refusal(tmp_path / "folder.nb")
+    os.mkfifo(tmp_path / "pipe.nb")  # reading it would wait for a writer without end
+    (tmp_path / "file").touch()
+    assert "no plain file" in refusal(tmp_path / "folder.nb")
+    assert "no plain file" in refusal(tmp_path / "pipe.nb")
+    assert "Not a directory" in refusal(tmp_path / "file" / "model.nb")
 
 
 def test_weights_that_are_missing(tmp_path: Path) -> None:
     lone = tmp_path / "model.pdmodel"
     lone.write_bytes(paddle("cls").read_bytes())
-    assert "model.pdiparams: no such file" in refusal(lone)
+    assert "model.pdiparams: cannot be opened" in refusal(lone)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from engine_lab import convert, lab, nb, tiny
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.engines import open_engine
@@ -164,7 +164,7 @@ def test_nb_by_another_writer(tmp_path: Path) -> None:
     assert head.inputs[0].name == "bild"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)  # files on a busy disk
 @given(data=st.data())
 def test_nb_that_is_damaged(data: st.DataObject) -> None:
     whole = written_by_flatbuffers([1, 3, 48, -1])

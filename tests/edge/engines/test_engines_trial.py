@@ -124,10 +124,10 @@ def test_a_child_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch, junk: Pat
         monkeypatch,
         f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(600)",
     )
-    monkeypatch.setattr(trial, "TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr(trial, "TRIAL_SECONDS", 2.0)
     start = time.monotonic()
-    assert "within 0.5 s" in refused(junk)
-    assert time.monotonic() - start < 5
+    assert "within 2 s" in refused(junk)
+    assert time.monotonic() - start < 30
     assert kept() == []  # a busy box is no fault of the model
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.read_text()), 0)

@@ -177,6 +177,25 @@ def test_two_production_dates_are_none() -> None:
     assert codes(see(checked, "MFG 2025-06-02", *same)) == ["no_made"]
 
 
+def test_every_date_must_keep_its_shelf_life() -> None:
+    checked = date_rule(made_pattern=MFG, shelf_life_days=365)
+    late = ["MFG 2025-06-01", "EXP 2026-06-01", "EXP 2026-06-02"]
+    assert codes(see(checked, *late)) == ["shelf_life"]
+
+
+def test_a_production_date_that_two_formats_read_differently_is_none() -> None:
+    checked = rule(
+        "date",
+        pattern="E(?P<date>[0-9]{6})",
+        formats=["%d%m%y", "%y%m%d"],
+        made_pattern="M(?P<made>[0-9]{6})",
+        shelf_life_days=365,
+        tolerance_days=366,
+    )
+    assert see(checked, "M111111", "E121212").ok
+    assert codes(see(checked, "M101112", "E121212")) == ["no_made"]
+
+
 def test_a_date_that_two_formats_read_differently_is_refused() -> None:
     unclear = rule("date", pattern="(?P<date>[0-9]{6})", formats=["%d%m%y", "%y%m%d"])
     assert codes(see(unclear, "101112")) == ["bad_date"]

@@ -98,6 +98,12 @@ def test_rules_of_a_camera_are_judged_as_they_are(station: Station) -> None:
     assert {reason.code for reason in found.reasons} == {"no_result"}
 
 
+def test_a_box_may_reach_the_edge_of_the_picture(tmp_path: Path) -> None:
+    text = example_station().replace("[40, 60, 600, 420]", "[0, 0, 1280, 720]")
+    (tmp_path / "station.toml").write_text(text, "utf-8")
+    assert load_station(tmp_path / "station.toml").regions[0].box == (0, 0, 1280, 720)
+
+
 def test_crlf_and_a_byte_order_mark_change_nothing(station: Station, tmp_path: Path) -> None:
     text = "\ufeff" + example_station().replace("\n", "\r\n")
     (tmp_path / "windows.toml").write_bytes(text.encode("utf-8"))

@@ -47,24 +47,28 @@ def test_opened_again_it_begins_again() -> None:
 
 
 def test_parts_pass_on_schedule_without_drift() -> None:
-    camera = LineCamera("marker", rate=20)
+    camera = LineCamera("board", rate=12)
     camera.open()
-    frames = [camera.read() for _ in range(10)]
+    opened = time.monotonic()
+    lags = []
+    for number in range(9):
+        frame = camera.read()
+        assert frame.captured <= time.monotonic()
+        lags.append(frame.captured - opened - (number + 1) / 12)
     camera.close()
-    start = frames[0].captured
-    for frame in frames[1:]:
-        assert frame.captured - start == pytest.approx(frame.number / 20, abs=0.04)
-    assert time.monotonic() - frames[-1].captured < 0.05
+    assert min(lags) > -0.05  # none before its time
+    assert sorted(lags)[4] == pytest.approx(min(lags), abs=0.001)  # a busy machine may delay some
 
 
 def test_a_late_reader_gets_every_part_and_then_is_on_time_again() -> None:
-    camera = LineCamera("marker", rate=10)
+    camera = LineCamera("board", rate=10)
     camera.open()
     first = camera.read()
     time.sleep(0.35)
+    woken = time.monotonic()
     late = [camera.read() for _ in range(3)]
     assert [frame.number for frame in late] == [1, 2, 3]
-    assert all(0.35 <= frame.captured - first.captured < 0.5 for frame in late)
+    assert all(woken <= frame.captured <= time.monotonic() for frame in late)
     caught_up = [camera.read() for _ in range(3)][-1]
     assert caught_up.captured - first.captured == pytest.approx(0.6, abs=0.05)
     camera.close()
@@ -73,7 +77,6 @@ def test_a_late_reader_gets_every_part_and_then_is_on_time_again() -> None:
 def test_closing_wakes_a_waiting_reader() -> None:
     camera = LineCamera("marker", rate=0.05)
     camera.open()
-    camera.read()
     threading.Timer(0.1, camera.close).start()
     start = time.monotonic()
     with pytest.raises(CameraError, match="was closed"):
