@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ppocr.rec import rec_input
+
 __all__ = ["cls_input", "upside_down"]
 
-HEIGHT, WIDTH = 48, 192
-"""Pixels; what the classifier is trained on."""
+WIDTH = 192
+"""Pixels; what the classifier is trained on, at the height of the recogniser's lines."""
 
 TURN_THRESHOLD = 0.9
 """Probability from which a line is turned (PaddleOCR's)."""
@@ -29,16 +30,7 @@ def cls_input(crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     -------
     ``(N, 3, 48, 192) float32``, -1 to 1.
     """
-    batch = np.zeros((len(crops), 3, HEIGHT, WIDTH), np.float32)
-    for slot, crop in zip(batch, crops, strict=True):
-        height, width = crop.shape[:2]
-        wide = min(WIDTH, max(1, int(np.ceil(HEIGHT * width / height))))
-        if crop.shape[:2] != (HEIGHT, wide):
-            crop = np.asarray(cv2.resize(crop, (wide, HEIGHT)), np.uint8)
-        part = slot[:, :, :wide]
-        np.multiply(crop.transpose(2, 0, 1), 1 / 127.5, out=part, casting="unsafe")
-        part -= 1
-    return batch
+    return rec_input(crops, WIDTH)
 
 
 def upside_down(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -52,8 +52,11 @@ def det_size(height: int, width: int, max_side: int) -> tuple[int, int]:
     )
 
 
-_SCALE = np.array([1 / (255 * s) for s in STD], np.float32)
-_SHIFT = np.array([m / s for m, s in zip(MEAN, STD, strict=True)], np.float32)
+_NORMAL = tuple(
+    ((np.arange(256) / 255 - mean) / std).astype(np.float32)
+    for mean, std in zip(MEAN, STD, strict=True)
+)
+"""Pixel to input value, by channel; looking it up is half the time of computing it."""
 
 
 def det_input(image: NDArray[np.uint8], max_side: int) -> NDArray[np.float32]:
@@ -75,9 +78,8 @@ def det_input(image: NDArray[np.uint8], max_side: int) -> NDArray[np.float32]:
         image = np.asarray(cv2.resize(image, (width, height)), np.uint8)
     planes = np.empty((1, 3, height, width), np.float32)
     for channel in range(3):
-        plane = planes[0, channel]
-        np.multiply(image[:, :, channel], _SCALE[channel], out=plane, casting="unsafe")
-        plane -= _SHIFT[channel]
+        plane = cv2.extractChannel(image, channel)
+        cv2.LUT(plane, _NORMAL[channel], dst=planes[0, channel])
     return planes
 
 

@@ -35,6 +35,9 @@ BATCH_PIXELS = 8 * 320
 
 BLANK = 0
 
+_NORMAL = np.arange(256, dtype=np.float32) / 127.5 - 1
+"""Pixel to input value; looking it up is a third of the time of computing it."""
+
 
 def load_dictionary(path: Path) -> tuple[str, ...]:
     """The characters of a recogniser by class: CTC's blank first, then the file, then a space.
@@ -121,9 +124,7 @@ def rec_input(crops: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.floa
         wide = min(width, rec_width(crop))
         if crop.shape[:2] != (HEIGHT, wide):
             crop = np.asarray(cv2.resize(crop, (wide, HEIGHT)), np.uint8)
-        part = slot[:, :, :wide]
-        np.multiply(crop.transpose(2, 0, 1), 1 / 127.5, out=part, casting="unsafe")
-        part -= 1
+        slot[:, :, :wide] = cv2.LUT(crop, _NORMAL).transpose(2, 0, 1)
     return batch
 
 
