@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-fast check format bench lock clean
+.PHONY: help setup demo test test-fast static check format bench lock clean
 help:
 	@echo "make setup      .venv from the lock file, and the models (1 to 2 minutes, once)"
 	@echo "make demo       parts pass a simulated camera, each is read and judged"
@@ -34,19 +34,20 @@ test: setup
 test-fast: setup
 	$(BIN)/python -m pytest -m "not slow"
 
-check: setup
+static: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+
+check: static test
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	$(BIN)/python -m tools.bench
+	$(BIN)/python -m tools.bench $(BENCH_ARGS)
 
 lock:
 	locks/lock.sh

@@ -1,0 +1,1 @@
+"""What docs/benchmarks.md says, measured: ``python -m tools.bench``."""
