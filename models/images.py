@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ MAX_SIDE = 16_384
 MAX_FILE_BYTES = 256 * 2**20
 """Larger files are refused unread: an inspection picture has a hundredth of that."""
 
+MAX_PIXELS = 160_000_000
+"""The largest industrial sensors have 151 million; more would cost gigabytes for nothing."""
+
+BAND = 256
+"""Rows that are blended at once, so that the 16-bit values in between stay small."""
+
 MIN_SIDE = 2
 """Pixels; nothing can be read or found on less."""
 
@@ -34,7 +41,8 @@ def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
     """
     if image.dtype == np.uint16:
         shift = max(0, int(image.max()).bit_length() - 8)
-        pixels = (image >> shift).astype(np.uint8)
+        pixels = np.empty(image.shape, np.uint8)
+        np.right_shift(image, shift, out=pixels, casting="unsafe")
     elif image.dtype == np.uint8:
         pixels = image.view(np.uint8)
     else:
@@ -42,12 +50,20 @@ def as_bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.ndim == 2:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
     if pixels.shape[2] == 4:
-        alpha = pixels[:, :, 3:].astype(np.uint16)
-        white = 255 * (255 - alpha)
-        return np.asarray((pixels[:, :, :3] * alpha + white) // 255, np.uint8)
+        return _on_white(pixels)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     return np.ascontiguousarray(pixels[:, :, :3])
+
+
+def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(H, W, 4)`` with transparency, as ``(H, W, 3)``."""
+    blended = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), BAND):
+        band = pixels[top : top + BAND]
+        alpha = band[:, :, 3:].astype(np.uint16)
+        blended[top : top + BAND] = (band[:, :, :3] * alpha + 255 * (255 - alpha)) // 255
+    return blended
 
 
 def load_image(path: Path) -> NDArray[np.uint8]:
@@ -63,7 +79,10 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         The file is missing, not an image, cut off, or out of bounds.
     """
     try:
-        size = path.stat().st_size
+        entry = path.stat()
+        if not stat.S_ISREG(entry.st_mode):  # a pipe or a device would make us wait for ever
+            raise ImageError(f"{path}: is no file: name a PNG or JPEG")
+        size = entry.st_size
         if size > MAX_FILE_BYTES:
             raise ImageError(
                 f"{path}: {size / 2**20:.0f} MiB: larger than an image may be "
@@ -84,6 +103,11 @@ def load_image(path: Path) -> NDArray[np.uint8]:
             f"{path}: {width}x{height} pixels: sides must be {MIN_SIDE} to {MAX_SIDE}; "
             "scale or tile it"
         )
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f"{path}: {width}x{height} pixels: may have {MAX_PIXELS // 10**6} million; "
+            "scale or tile it"
+        )
     return as_bgr(decoded)
 
 
@@ -100,7 +124,10 @@ def _cut_off(encoded: NDArray[np.uint8]) -> bool:
 
 def encode_image(image: NDArray[np.uint8], suffix: str = ".png") -> bytes:
     """``(H, W, 3) uint8`` BGR as the bytes of a file of that suffix (``.png``, ``.jpg``)."""
-    done, encoded = cv2.imencode(suffix, image)
+    try:
+        done, encoded = cv2.imencode(suffix, image)
+    except cv2.error:  # what imencode raises of a suffix that it does not know
+        done = False
     if not done:
-        raise ImageError(f"{suffix}: no such image format: use .png or .jpg")
+        raise ImageError(f"{suffix or 'no suffix'}: no such image format: use .png or .jpg")
     return encoded.tobytes()

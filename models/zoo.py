@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import sys
@@ -14,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from models.errors import ModelError
+from models.nearest import nearest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,8 +99,8 @@ def zoo_model(name: str) -> ZooModel:
     models = _zoo()[0]
     if name in models:
         return models[name]
-    near = difflib.get_close_matches(name, models, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(models)}"
+    near = nearest(name, models)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(models)}"
     raise ModelError(f"{name}: no such model in the zoo: {hint}")
 
 

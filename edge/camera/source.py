@@ -10,7 +10,6 @@ A URL's fragment is never sent to a server (RFC 3986, 3.5), hence the ``#``.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from edge.camera.base import Camera
 from models.errors import InputError
+from models.nearest import nearest
 
 __all__ = ["KINDS", "MAX_FPS", "MIN_FPS", "Factory", "Source", "mask", "parse_source"]
 
@@ -195,9 +195,9 @@ def mask(text: str) -> str:
 
 def _suggest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if nearest:
-        return f"did you mean {nearest[0]!r}?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
     return f"there is {', '.join(names)}" if names else "it takes none"
 
 

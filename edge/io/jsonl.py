@@ -96,10 +96,11 @@ class JsonlOutput:
 
 
 def _failed(name: str, error: OSError) -> StorageError:
-    return StorageError(
-        f"{name}: verdicts cannot be written ({error.strerror}): "
-        "free some space or choose another path, then start again"
-    )
+    if error.errno == errno.EPIPE:
+        mend = "whatever read them has ended; start both again"
+    else:
+        mend = "free some space or choose another path, then start again"
+    return StorageError(f"{name}: verdicts cannot be written ({error.strerror}): {mend}")
 
 
 _NO_DISK = frozenset({errno.EINVAL, errno.EROFS})

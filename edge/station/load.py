@@ -15,8 +15,9 @@ from edge.judge.rules import Rule
 from edge.station.check import Draft, check
 from edge.station.lines import KeyPath, line_of, locate
 from edge.station.schema import Camera, Model, Region, Station
-from edge.station.words import lookup, nearest, plain_path, reason, show, show_path, table_of
+from edge.station.words import lookup, plain_path, reason, show, show_path, table_of
 from models.errors import ConfigError
+from models.nearest import nearest
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -22,8 +21,9 @@ from edge.station.schema import (
     Region,
     Station,
 )
+from models.nearest import nearest
 
-__all__ = ["lookup", "nearest", "plain_path", "reason", "show", "show_path", "suggest", "table_of"]
+__all__ = ["lookup", "plain_path", "reason", "show", "show_path", "suggest", "table_of"]
 
 MAX_SHOWN = 60
 """Characters of a value or key that a fault shows: the fault stays one line of a terminal."""
@@ -123,12 +123,6 @@ def reason(error: ErrorDetails, path: KeyPath, raw: Mapping[str, Any]) -> tuple[
     if kind in _EXPLAINED and field is not None and field.description:
         words += f" ({field.description})"
     return path, words
-
-
-def nearest(word: object, known: Iterable[str]) -> str | None:
-    """The one of ``known`` that was probably meant; ``None`` if none is near."""
-    word = str(word)[:MAX_SHOWN].lower()
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), None)
 
 
 def suggest(word: object, known: Iterable[str]) -> str:

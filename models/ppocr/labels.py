@@ -53,7 +53,10 @@ def load_labels(path: Path) -> list[Labelled]:
         The file cannot be read, or has faults; up to ten are named, with their line.
     """
     try:
-        rows = path.read_text("utf-8-sig").splitlines()
+        if path.exists() and not path.is_file():  # a pipe would make us wait for ever
+            raise InputError(f"{path}: is no file: name a label file")
+        # not splitlines: a text may hold any of the characters that it takes for a line's end
+        rows = path.read_text("utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): check the path") from error
     except UnicodeDecodeError as error:
@@ -90,7 +93,7 @@ def _parse(row: str, folder: Path) -> Labelled:
     try:
         entries = json.loads(content)
         lines = tuple(_label(entry["transcription"], entry["points"]) for entry in entries)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f"not a list of transcription and points ({error or type(error).__name__})"
         ) from error
