@@ -50,6 +50,11 @@ TOML
 "$lineguard" station check station.toml
 "$lineguard" run station.toml
 test "$(wc -l <verdicts.jsonl)" = "$(ls parts/*.jpg | wc -l)"
+for line in "demo" "data render labels"; do # what draws the simulated line is not on a box
+  code=0
+  $lineguard $line 2>said || code=$?
+  test "$code" = 2 && grep -q "^error: .*lineguard\[line\]" said
+done
 "$scratch/box/bin/python" - <<'PYTHON'
 import importlib.util
 import sys

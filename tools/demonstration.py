@@ -26,8 +26,8 @@ class Agreement:
 
     Attributes
     ----------
-    agreed, escapes, false_rejects
-        Verdicts equal to the truth; NG parts that passed; OK parts that were rejected.
+    parts, agreed, escapes, false_rejects
+        Judged; equal to the truth; NG parts that passed; OK parts that were rejected.
     """
 
     name = "agreement"
@@ -39,6 +39,8 @@ class Agreement:
 
     def verdict(self, verdict: Verdict) -> None:
         """Compare one."""
+        if any(reason.code == "stopped" for reason in verdict.reasons):
+            return  # Ctrl-C came before it was judged
         truth = verdict.part.truth
         assert isinstance(truth, PartTruth)  # noqa: S101 - the simulated line's frames carry one
         self.parts += 1
@@ -74,7 +76,7 @@ def demo_station(parts: int, seed: int, rate: float) -> Station:
         camera.model_copy(
             update={
                 "source": f"{camera.source}&rate={rate}&seed={seed}"
-                f"&parts={parts // count + (index < parts % count)}"
+                f"&phase={index / count:.2f}&parts={parts // count + (index < parts % count)}"
             }
         )
         for index, camera in enumerate(station.cameras)

@@ -17,7 +17,7 @@ from edge.loop import Line
 from edge.station import Station
 from models.errors import InputError
 
-__all__ = ["register_line", "station_outputs", "stopped_by_signals"]
+__all__ = ["needs_line_extra", "register_line", "station_outputs", "stopped_by_signals"]
 
 
 def register_line() -> None:
@@ -26,13 +26,27 @@ def register_line() -> None:
 
 
 def _line_camera(source: Source) -> Camera:
-    try:
+    with needs_line_extra():
         from tools.line.camera import LineCamera
-    except ImportError as error:
-        raise InputError(
-            f"line: the simulated line needs {error.name}: install lineguard[line]"
-        ) from error
     return LineCamera.from_source(source)
+
+
+@contextmanager
+def needs_line_extra() -> Iterator[None]:
+    """Around imports of the simulated line: boxes are installed without what draws it.
+
+    Raises
+    ------
+    InputError
+        Says what is missing and how to get it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed, and the simulated line is drawn with it: "
+            "pip install 'lineguard[line]'"
+        ) from error
 
 
 @contextmanager

@@ -64,7 +64,10 @@ class Terminal:
         self._count[verdict.ok] += 1
         if not verdict.ok:
             self._rejected.append(verdict)
-        self._live.update(self._picture())
+        if self._console.is_terminal:
+            self._live.update(self._picture())
+        else:  # a log: one line each
+            self._console.print(self._line(verdict), soft_wrap=True)
 
     def camera(self, camera: str, state: State, reason: str) -> None:
         """Show a fault as long as it lasts."""
@@ -72,10 +75,22 @@ class Terminal:
             self._faults[camera] = reason
         else:
             self._faults.pop(camera, None)
-        self._live.update(self._picture())
+        if self._console.is_terminal:
+            self._live.update(self._picture())
+        elif state == "lost":
+            self._console.print(f"{_WORDS[self._language][2]} {camera}: {reason}", soft_wrap=True)
 
     def close(self) -> None:
         """Leave the last picture to whoever ends the display."""
+
+    def _line(self, verdict: Verdict) -> Text:
+        ok, ng, *_ = _WORDS[self._language]
+        why = "; ".join(reason.text(self._language) for reason in verdict.reasons)
+        part = f"{verdict.part.camera} #{verdict.number}"
+        word, style = (ok, "green") if verdict.ok else (ng, "red")
+        return Text.assemble(
+            (f"{word:4}", style), f" {part:12} {verdict.latency * 1000:6.0f} ms  {why}".rstrip()
+        )
 
     def _picture(self) -> Group:
         ok, ng, fault, waiting, rejected, parts = _WORDS[self._language]

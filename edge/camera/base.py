@@ -26,7 +26,7 @@ class Frame:
     Attributes
     ----------
     image
-        ``(H, W, 3) uint8`` BGR. Owned by whoever holds the frame; the camera never touches it again.
+        ``(H, W, 3) uint8`` BGR. Owned by whoever holds the frame; the camera is done with it.
     captured
         ``time.monotonic()`` seconds, taken when the picture arrived, before it was decoded.
     number
@@ -65,6 +65,8 @@ class Camera(Protocol):
         ------
         CameraError
             The device went away or said nothing for its time limit.
+        ImageError
+            This one picture cannot be decoded; the next may well be. A part passed unseen.
         EndOfStream
             A finite source has come to its end.
         """

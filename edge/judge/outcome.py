@@ -62,6 +62,8 @@ def doubt(rule: str, unsure: Sequence[TextLine], min_score: float) -> Reason:
     if len(line.text) > MAX_LINE_CHARS:
         limits = {"length": str(len(line.text)), "limit": str(MAX_LINE_CHARS)}
         return Reason(rule, "too_long", limits)
+    if not squeeze(line.text):
+        return Reason(rule, "no_text")
     values = {
         "read": clip(line.text),
         "score": f"{line.score:.2f}",

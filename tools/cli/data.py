@@ -39,7 +39,10 @@ def render(
     Example: lineguard data render labels --kind carton --kind cap --count 200
     """
     from models.errors import InputError
-    from tools.line import render_dataset
+    from tools.running import needs_line_extra
+
+    with needs_line_extra():
+        from tools.line import render_dataset
 
     if (width is None) != (height is None):
         raise InputError("--width and --height go together: give both or neither")

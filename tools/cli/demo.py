@@ -30,9 +30,12 @@ def demo(
     Example: lineguard demo --parts 500
     """
     from edge.io.base import Output
-    from tools.demonstration import GOAL, demo_station, run_demo
+    from tools.running import needs_line_extra
     from tools.sheet import Sheet
     from tools.terminal import Terminal
+
+    with needs_line_extra():
+        from tools.demonstration import GOAL, demo_station, run_demo
 
     station = demo_station(parts, seed, rate)
     outputs: list[Output] = [Sheet(sheet)] if sheet else []

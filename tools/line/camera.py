@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -21,6 +22,11 @@ MAX_NUMBER = 2**31 - 1
 """Seeds and counts; far beyond any run, and it keeps them whole numbers in a float."""
 
 
+LEAD_S = 0.05
+"""How long before its time a part is drawn: five times what drawing takes. Not sooner, since a
+real camera takes no processor time while the part before is inspected."""
+
+
 class LineCamera:
     """A camera above the simulated line; each frame's ``truth`` is a :class:`PartTruth`.
 
@@ -33,6 +39,9 @@ class LineCamera:
         One of ``tools.line.render.KINDS``.
     rate
         Parts a second; 0 gives the next part whenever it is asked for.
+    phase
+        Fraction of a period by which parts come after the beat that all lines of this machine keep:
+        a part passes one camera after the other, not all at once.
     seed
         Names the line: the same seed gives the same parts.
     ng
@@ -55,6 +64,7 @@ class LineCamera:
         kind: str = "carton",
         *,
         rate: float = 0.0,
+        phase: float = 0.0,
         seed: int = 0,
         ng: float = 0.2,
         parts: int = 0,
@@ -63,6 +73,7 @@ class LineCamera:
     ) -> None:
         self.name = f"line:{kind}"
         self.fps = rate
+        self._phase = phase
         self._kind = kind
         self._seed = seed
         self._ng = ng
@@ -77,19 +88,20 @@ class LineCamera:
 
     @classmethod
     def from_source(cls, source: Source) -> LineCamera:
-        """From ``line:?kind=carton&rate=2&seed=7&ng=0.2&parts=100&width=640&height=480``.
+        """From ``line:?kind=carton&rate=2&phase=0.5&seed=7&ng=0.2&parts=100&width=640&height=480``.
 
         Raises
         ------
         InputError
             An option is unknown or out of bounds.
         """
-        source.only("kind", "rate", "seed", "ng", "parts", "width", "height")
+        source.only("kind", "rate", "phase", "seed", "ng", "parts", "width", "height")
         kind = source.text("kind", "carton")
         width, height = kind_named(kind).size
         return cls(
             kind,
             rate=source.number("rate", 0.0, 0.0, MAX_RATE),
+            phase=source.number("phase", 0.0, 0.0, 1.0),
             seed=source.integer("seed", 0, 0, MAX_NUMBER),
             ng=source.number("ng", 0.2, 0.0, 1.0),
             parts=source.integer("parts", 0, 0, MAX_NUMBER),
@@ -111,6 +123,9 @@ class LineCamera:
         self._number = 0
         self._closed.clear()
         self._start = time.monotonic()
+        if self.fps:
+            beat = math.floor(self._start * self.fps) / self.fps
+            self._start = beat + self._phase / self.fps
 
     def read(self) -> Frame:
         """Draw the next part, and wait until it passes.
@@ -132,14 +147,16 @@ class LineCamera:
             raise EndOfStream(f"{self.name}: all {self._parts} parts have passed")
         number = self._number
         self._number = number + 1
+        due = self._start + self._number / self.fps if self.fps else 0.0  # from the start: no drift
+        self._wait(due - LEAD_S)
         image, truth = self._draw(number)
-        captured = time.monotonic()
-        if self.fps:
-            due = self._start + self._number / self.fps  # from the start: no drift
-            if self._closed.wait(max(0.0, due - captured)):
-                raise CameraError(f"{self.name}: was closed: open it again")
-            captured = max(due, captured)
-        return Frame(image, captured, number, truth)
+        drawn = time.monotonic()
+        self._wait(due)
+        return Frame(image, max(due, drawn), number, truth)
+
+    def _wait(self, moment: float) -> None:
+        if self._closed.wait(max(0.0, moment - time.monotonic())):
+            raise CameraError(f"{self.name}: was closed: open it again")
 
     def _draw(self, number: int) -> tuple[Image, PartTruth]:
         return render(self._kind, self._seed, number, self._job, self._size, self._ng)

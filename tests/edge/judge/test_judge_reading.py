@@ -58,7 +58,7 @@ TEXT = rule("text", equals="TEA CO.")
         ([("TEA CO.", 0.6)], []),
         (["other", ("???", 0.1)], ["unreadable"]),
         (["TEA CO.", ("???", 0.1)], []),
-        ([("", 0.9)], ["unreadable"]),
+        ([("", 0.9)], ["no_text"]),
         (["TEA CO." + " " * 100], ["too_long"]),
     ],
 )
