@@ -1,0 +1,86 @@
+"""Help, version, and what is said to a mistyped command."""
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from cli_lab import lineguard, refused
+
+HELP = {
+    "": "Realtime inspection on the factory line",
+    "demo": "Example: lineguard demo --parts 500",
+    "run": "Example: lineguard run station.toml --parts 100",
+    "read": "Example: lineguard read pack.jpg --mode page",
+    "eval": "Score models on labelled pictures",
+    "eval ocr": "Example: lineguard eval ocr --labels rec/val.txt --mode label",
+    "station": "The file that says what a station does",
+    "station new": "Example: lineguard station new > station.toml",
+    "station check": "each fault with its line",
+    "station cameras": "List the cameras plugged into this machine",
+    "models": "The models that lineguard knows by name",
+    "models list": "its licence, and whether it is on this machine",
+    "models fetch": "A file with a wrong sha256 is not kept",
+    "models verify": "Exit code 2 if one is missing or altered",
+    "data": "Labelled pictures to train and measure with",
+    "data render": "Example: lineguard data render labels --kind carton",
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_says_what_it_does(command: str, folder: Path) -> None:
+    done = lineguard(*command.split(), "--help", cwd=folder, COLUMNS="120")
+    assert (done.code, done.err) == (0, "")
+    assert HELP[command] in " ".join(done.out.split())
+    assert f"Usage: lineguard {command}".rstrip() in done.out
+
+
+def test_the_table_of_helps_is_complete(folder: Path) -> None:
+    def below(command: str) -> set[str]:
+        out = lineguard(*command.split(), "--help", cwd=folder).out
+        listed = out.partition("─ Commands ─")[2]
+        names = re.findall(r"^│ (\w+) ", listed, re.MULTILINE)
+        here = {f"{command} {name}".strip() for name in names}
+        return here.union(*map(below, here)) if here else here
+
+    assert below("") | {""} == set(HELP)
+
+
+def test_exit_codes_are_explained(folder: Path) -> None:
+    out = lineguard("--help", cwd=folder).out
+    assert "Exit codes: 0 fine, 1 NG or a gate was missed, 2 bad usage" in " ".join(out.split())
+
+
+def test_version(folder: Path) -> None:
+    assert lineguard("--version", cwd=folder).out == f"lineguard {version('lineguard')}\n"
+
+
+def test_no_arguments_show_the_help(folder: Path) -> None:
+    done = lineguard(cwd=folder)
+    assert (done.code, done.err) == (2, "")
+    assert "Usage: lineguard" in done.out
+
+
+@pytest.mark.parametrize(
+    ("args", "words", "help_of"),
+    [
+        ("--bogus", "--bogus", "lineguard"),
+        ("bogus", "'bogus'", "lineguard"),
+        ("read", "images", "lineguard read"),
+        ("read a.png --rce x", "--rce", "lineguard read"),
+        ("read a.png --mode wide", "'wide'", "lineguard read"),
+        ("read a.png --threads 0", "--threads", "lineguard read"),
+        ("run s.toml --parts 0", "--parts", "lineguard run"),
+        ("run s.toml --parts many", "--parts", "lineguard run"),
+        ("run s.toml --language fr", "'fr'", "lineguard run"),
+        ("demo --parts 2", "--parts", "lineguard demo"),
+        ("demo more", "more", "lineguard demo"),
+        ("eval ocr", "--labels", "lineguard eval ocr"),
+        ("station chek", "'chek'", "lineguard station"),
+        ("data render x --ng 2", "--ng", "lineguard data render"),
+    ],
+)
+def test_bad_usage_is_one_line(args: str, words: str, help_of: str, folder: Path) -> None:
+    (error,) = refused(*args.split(), cwd=folder)
+    assert words in error
+    assert error.endswith(f": see `{help_of} --help`")
