@@ -135,14 +135,17 @@ class Lane:
             "reconnects": seen.reconnects,
         }
 
-    def stop(self, deadline: Deadline) -> None:
-        """Take no more parts, reject what is undecided, give all verdicts, let go of the camera."""
+    def end(self) -> None:
+        """Take no more parts and reject what is undecided. Never waits."""
         self._stopping.set()
         self._sequencer.close(reject_pending=True)
         self._mailbox.close()
-        self._capture.stop(deadline)
+
+    def join(self, deadline: Deadline) -> None:
+        """After :meth:`end`: give all verdicts, let go of the camera; what hangs is left behind."""
         for thread in self._threads:
             thread.join(deadline.remaining())
+        self._capture.stop(deadline)
 
     def _part(self, captured: float, frame: Frame | None) -> Part:
         now = time.monotonic()

@@ -21,8 +21,9 @@ from models.errors import ConfigError, ModelError
 
 __all__ = ["Line", "open_models"]
 
-STOP_S = 0.8
-"""Seconds that stopping may take altogether: operators and service managers expect one."""
+LANES_S, STOP_S = 0.5, 0.8
+"""Seconds that stopping the cameras, and everything, may take: people expect one at most. What is
+left between them is for outputs to write the last verdicts, even when a camera hangs."""
 
 FINISH_S = 30.0
 """Seconds that outputs get when nobody is in a hurry: a run that came to its own end."""
@@ -121,9 +122,12 @@ class Line:
                 raise outlet.error
 
     def _end(self) -> None:
-        hurry, patience = Deadline.after(STOP_S), Deadline.after(FINISH_S)
+        lanes, hurry = Deadline.after(LANES_S), Deadline.after(STOP_S)
+        patience = Deadline.after(FINISH_S)
         for lane in self._lanes.values():
-            lane.stop(hurry)
+            lane.end()
+        for lane in self._lanes.values():
+            lane.join(lanes)
         for outlet in self._outlets:
             outlet.end()
         while not all(outlet.done for outlet in self._outlets):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from loop_lab import Collected, LabCamera, LabModel, station
 
+from edge.camera.base import Frame
 from edge.io.jsonl import JsonlOutput
 from edge.loop import Line
 from edge.verdict import Verdict
@@ -198,3 +199,25 @@ def test_records_are_whole_lines_and_appended(tmp_path: Path) -> None:
     assert [row["part"] for row in rows] == [1, 2, 3, 4, 5] * 2
     assert {row["verdict"] for row in rows} == {"OK"}
     assert rows[0]["read"] == {"print": [{"text": "GOOD", "score": 0.99}]}
+
+
+class HangingCamera(LabCamera):
+    def read(self) -> Frame:
+        if self._number == 2:
+            time.sleep(3)
+        return super().read()
+
+
+def test_a_hanging_camera_does_not_cost_the_last_verdicts(tmp_path: Path) -> None:
+    HangingCamera(100)
+    out = Collected()
+    line = Line(station(tmp_path), {"m": LabModel()}, [out])
+    thread = threading.Thread(target=line.run)
+    thread.start()
+    time.sleep(0.3)
+    start = time.monotonic()
+    line.stop()
+    thread.join(5)
+    assert time.monotonic() - start < 1
+    assert [v.ok for v in out.verdicts] == [True, True, True]
+    assert out.closed
