@@ -20,6 +20,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.camera import open_camera
 from edge.camera.base import Frame
 from edge.camera.capture import Capture, Limits, State
@@ -29,7 +32,7 @@ from edge.engines import pin_current_thread
 from edge.families import Inspector
 from edge.judge import judge
 from edge.loop.sequencer import Sequencer
-from edge.station import Camera, Station
+from edge.station import Camera, Region, Station
 from edge.verdict import Outcome, Part, Verdict, rejected
 from models.errors import ImageError
 from models.results import Findings
@@ -50,6 +53,15 @@ class SharedModel:
     inspector: Inspector
     lock: threading.Lock
     cores: tuple[int, ...] = ()
+
+    def inspect(self, image: NDArray[np.uint8], region: Region, watch: Stopwatch) -> Findings:
+        """Wait for the model, which counts as ``wait``, and look."""
+        with watch("wait"):
+            self.lock.acquire()
+        try:
+            return self.inspector.inspect(image, region, watch)
+        finally:
+            self.lock.release()
 
 
 class Lane:
@@ -198,8 +210,7 @@ class Lane:
         findings: dict[str, Findings | None] = {}
         for region, model in self._regions:
             try:
-                with model.lock:
-                    findings[region.name] = model.inspector.inspect(part.frame.image, region, watch)
+                findings[region.name] = model.inspect(part.frame.image, region, watch)
             except Exception:
                 _log.exception("region %s could not be inspected", region.name)
                 findings[region.name] = None
