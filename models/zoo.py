@@ -21,6 +21,7 @@ else:
     import tomli as tomllib
 
 __all__ = [
+    "WheelPin",
     "ZooFile",
     "ZooModel",
     "check_file",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.camera.capture import State
 from edge.verdict import Verdict
 from models.atomic import write_atomic
+from models.errors import InputError
 from models.images import encode_image
 from tools.draw import draw_lines
 
@@ -21,6 +22,9 @@ CELL = (320, 240)
 
 COLUMNS, ROWS = 4, 6
 """One sheet; the newest parts stay."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+"""Formats of a sheet."""
 
 OK_COLOUR, NG_COLOUR = (60, 150, 0), (30, 30, 200)
 """BGR."""
@@ -33,11 +37,18 @@ class Sheet:
     ----------
     path
         PNG or JPEG; written when the run ends.
+
+    Raises
+    ------
+    InputError
+        It is neither.
     """
 
     pictures = True
 
     def __init__(self, path: Path) -> None:
+        if path.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{path}: no format for a sheet: name it {', '.join(SUFFIXES)}")
         self.name, self._path = str(path), path
         self._cells: list[NDArray[np.uint8]] = []
 
@@ -55,7 +66,7 @@ class Sheet:
         cells = self._cells + [blank] * (count - len(self._cells))
         rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, count, COLUMNS)]
         sheet = np.vstack(rows) if rows else blank
-        write_atomic(self._path, encode_image(sheet, self._path.suffix or ".png"))
+        write_atomic(self._path, encode_image(sheet, self._path.suffix))
 
 
 def _cell(verdict: Verdict) -> NDArray[np.uint8]:

@@ -60,7 +60,9 @@ class Outlet:
     def give_up(self) -> None:
         """Count an output that has not finished as failed."""
         if not self.done:
-            self._fail(self._behind())
+            self._fail(
+                DeviceError(f"{self._output.name}: did not finish in time: check what it writes to")
+            )
 
     def _put(self, task: _Task) -> None:
         if self.error is not None:
@@ -94,5 +96,7 @@ class Outlet:
                 self._fail(DeviceError(f"{self._output.name}: failed ({error!r})"))
         try:
             self._output.close()
+        except LineguardError as error:
+            self._fail(error)
         except Exception as error:
             self._fail(DeviceError(f"{self._output.name}: cannot be closed ({error!r})"))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
-from models.ppocr.geometry import order_corners
+from models.images import MAX_SIDE
+from models.ppocr.geometry import order_corners, quad_size
 
 __all__ = ["Label", "Labelled", "load_labels"]
 
@@ -106,8 +107,13 @@ def _label(text: str, points: list[list[float]]) -> Label:
         raise ValueError(f"points of {text!r} are no polygon")
     if not np.isfinite(corners).all():
         raise ValueError(f"points of {text!r} are no finite numbers")
+    if np.abs(corners).max() > MAX_SIDE:
+        raise ValueError(f"points of {text!r} lie outside of any picture")
     if len(corners) != 4:
         corners = order_corners(
             np.asarray(cv2.boxPoints(cv2.minAreaRect(corners)), np.float32)[None]
         )[0]
-    return Label(str(text), corners, ignored=text in UNREADABLE)
+    ignored = text in UNREADABLE
+    if not ignored and min(quad_size(corners)) < 1:
+        raise ValueError(f"points of {text!r} are no polygon: they enclose not one pixel")
+    return Label(str(text), corners, ignored)

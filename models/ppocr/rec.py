@@ -79,7 +79,7 @@ def check_dictionary(dictionary: Sequence[str], classes: int, path: Path | str) 
         )
 
 
-def rec_width(crop: NDArray[np.uint8]) -> int:
+def _rec_width(crop: NDArray[np.uint8]) -> int:
     """Width of a crop when it is ``HEIGHT`` high, pixels."""
     height, width = crop.shape[:2]
     return min(MAX_WIDTH, max(1, int(np.ceil(HEIGHT * width / height))))
@@ -92,7 +92,7 @@ def plan_batches(crops: Sequence[NDArray[np.uint8]]) -> list[tuple[int, list[int
     -------
     For each batch the input's width and the indices of its crops; narrow ones first.
     """
-    widths = [-(-rec_width(crop) // WIDTH_STEP) * WIDTH_STEP for crop in crops]
+    widths = [-(-_rec_width(crop) // WIDTH_STEP) * WIDTH_STEP for crop in crops]
     batches: list[tuple[int, list[int]]] = []
     for index in sorted(range(len(crops)), key=lambda i: widths[i]):
         width = widths[index]
@@ -121,7 +121,7 @@ def rec_input(crops: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.floa
     """
     batch = np.zeros((len(crops), 3, HEIGHT, width), np.float32)
     for slot, crop in zip(batch, crops, strict=True):
-        wide = min(width, rec_width(crop))
+        wide = min(width, _rec_width(crop))
         if crop.shape[:2] != (HEIGHT, wide):
             crop = np.asarray(cv2.resize(crop, (wide, HEIGHT)), np.uint8)
         slot[:, :, :wide] = cv2.LUT(crop, _NORMAL).transpose(2, 0, 1)

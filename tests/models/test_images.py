@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -83,3 +84,36 @@ def test_a_text_file_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "readme.png").write_text("not a picture")
     with pytest.raises(ImageError, match="not an image"):
         load_image(tmp_path / "readme.png")
+
+
+def test_transparency_of_a_tall_picture_is_blended_row_by_row() -> None:
+    rgba = np.dstack([picture(700, 5), picture(700, 5)[:, :, :1]])
+    share = rgba[:, :, 3:] / 255
+    expected = rgba[:, :, :3] * share + 255 * (1 - share)
+    assert np.abs(as_bgr(rgba) - expected).max() <= 1
+
+
+def test_more_pixels_than_any_sensor_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wide.png"
+    cv2.imwrite(str(path), picture(40, 60))
+    monkeypatch.setattr("models.images.MAX_PIXELS", 40 * 60)
+    assert load_image(path).shape == (40, 60, 3)
+    monkeypatch.setattr("models.images.MAX_PIXELS", 40 * 60 - 1)
+    with pytest.raises(ImageError, match="60x40 pixels"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("name", ["folder", "pipe", "/dev/zero"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImageError, match="is no file"):
+        load_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["", ".pdf"])
+def test_a_format_that_there_is_not_is_refused(suffix: str) -> None:
+    with pytest.raises(ImageError, match="no such image format"):
+        encode_image(picture(), suffix)

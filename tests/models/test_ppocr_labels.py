@@ -98,3 +98,14 @@ def test_counting_leaves_out_unreadable_lines() -> None:
     assert (count.precision, count.recall) == (1.0, 0.5)
     assert count.hmean == pytest.approx(2 / 3)
     assert count.ned == 1.0
+
+
+def test_a_text_may_hold_what_unicode_calls_a_line_end(folder: Path) -> None:
+    text = "LOT\x0c1\u2028\x85"
+    (folder / "rec.txt").write_bytes(f"a.png\t{text}\r\nb.png\tX\r\n".encode())
+    assert [item.text for item in load_labels(folder / "rec.txt")] == [text, "X"]
+
+
+def test_an_unreadable_line_may_be_of_no_size(folder: Path) -> None:
+    (folder / "det.txt").write_text("a.png\t" + json.dumps([entry("###", *[(5, 5)] * 4)]))
+    assert load_labels(folder / "det.txt")[0].lines[0].ignored

@@ -22,11 +22,15 @@ EPILOG = (
     "3 a device, link or disk failed."
 )
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What a command line that cannot be understood raises, whichever click typer brings along."""
+
 app = typer.Typer(
     name="lineguard",
     help="Realtime inspection on the factory line: is the print right, is the part sound.",
     epilog=EPILOG,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # a paragraph of a docstring is one paragraph of the help
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,6 +65,8 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command line; every error of ours is one line and an exit code, no traceback."""
+    # Our errors say what OpenCV has to say, and its own lines would tear the display.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     code = _run()
     if threading.active_count() > 1:
         # A camera or an engine hangs in native code. Its thread is left behind, and the ordinary
@@ -73,15 +79,36 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        app()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except UsageError as error:
+        return _usage(error)
     except LineguardError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has left: nothing more to say, and no second error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 3
-    return 0
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has left, and there is nothing more to say. typer and rich end
+        # the program of themselves then, and only then.
+        return _without_stdout()
+    except OSError as error:  # stdout is on a full disk; every other file is ours to explain
+        name = error.filename or "stdout"
+        print(f"error: {name}: {error.strerror}: free some space", file=sys.stderr)
+        return _without_stdout()
+    return int(code or 0)
+
+
+def _usage(error: Exception) -> int:
+    # There is no message where the help was printed instead.
+    message = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".")
+    if message:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "lineguard"
+        print(f"error: {message}: see `{command} --help`", file=sys.stderr)
+    return 2
+
+
+def _without_stdout() -> int:
+    """Keep the interpreter from trying once more, on its way out, to write what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 3

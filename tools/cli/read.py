@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -35,10 +36,13 @@ def read(
 ) -> None:
     """Read print on images with PP-OCRv4: prints the lines and draws where they stand.
 
+    An image that cannot be read is told at the end, and the others are read all the same.
+
     Example: lineguard read pack.jpg --mode page
     """
     from edge.families.ppocr import ZOO_READER, open_reader
     from models.atomic import write_atomic
+    from models.errors import ImageError, InputError
     from models.images import encode_image, load_image
     from models.stopwatch import Stopwatch
     from tools.draw import draw_lines
@@ -53,11 +57,17 @@ def read(
         threads=threads,
     )
     results = []
+    faults: list[str] = []
+    names: set[str] = set()
     for path in track(files, "reading", len(files)):
-        image = load_image(path)
+        try:
+            image = load_image(path)
+        except ImageError as error:
+            faults.append(str(error))
+            continue
         watch = Stopwatch()
         lines = reader.read(image, mode, watch=watch)
-        target = out / f"{path.stem}.read.png"
+        target = out / _free_name(path.stem, names)
         write_atomic(target, encode_image(draw_lines(image, lines), ".png"))
         results.append(
             {
@@ -67,7 +77,7 @@ def read(
                         "text": line.text,
                         "score": round(line.score, 4),
                         "char_scores": [round(score, 4) for score in line.char_scores],
-                        "quad": line.quad.round(1).tolist(),
+                        "quad": line.quad.astype(float).round(1).tolist(),
                     }
                     for line in lines
                 ],
@@ -85,6 +95,16 @@ def read(
             console.print(f"drawn: {target}", soft_wrap=True)
     if as_json:
         print_json(results)
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    """A name for a drawn image that no other of this run has; images of two folders may share."""
+    ways = (f"{stem}{end}.read.png" for end in chain([""], (f"-{n}" for n in count(2))))
+    name = next(way for way in ways if way not in taken)
+    taken.add(name)
+    return name
 
 
 def _image_files(given: list[Path]) -> list[Path]:

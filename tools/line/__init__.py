@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edge.camera import register
 from tools.line.camera import LineCamera
 from tools.line.dataset import Summary, render_dataset
 from tools.line.render import KINDS, render
@@ -16,12 +15,6 @@ __all__ = [
     "LineCamera",
     "PartTruth",
     "Summary",
-    "register_line",
     "render",
     "render_dataset",
 ]
-
-
-def register_line() -> None:
-    """Make ``line:`` a camera source. Called by whoever wants it: no box has this room."""
-    register("line", LineCamera.from_source)

@@ -148,7 +148,8 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     try:
         yield step
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def render_dataset(

@@ -8,8 +8,9 @@ import pytest
 from edge.camera import open_camera
 from edge.camera.base import Camera, EndOfStream
 from models.errors import CameraError, InputError
-from tools.line import PartTruth, register_line, render
+from tools.line import PartTruth, render
 from tools.line.camera import LineCamera
+from tools.running import register_line
 
 
 @pytest.fixture(autouse=True)
