@@ -30,11 +30,11 @@ from edge.camera.mailbox import Mailbox
 from edge.deadline import Deadline
 from edge.engines import pin_current_thread
 from edge.families import Inspector
-from edge.judge import judge
+from edge.judge import Judgement, Reason, judge
 from edge.loop.sequencer import Sequencer
 from edge.station import Camera, Region, Station
 from edge.verdict import Outcome, Part, Verdict, rejected
-from models.errors import ImageError
+from models.errors import ImageError, LineguardError
 from models.results import Findings
 from models.stopwatch import Stopwatch
 
@@ -208,16 +208,18 @@ class Lane:
         watch.seconds["capture"] = part.queued - part.captured
         watch.seconds["wait"] = start - part.queued
         findings: dict[str, Findings | None] = {}
+        failures: list[Reason] = []
         for region, model in self._regions:
             try:
                 findings[region.name] = model.inspect(part.frame.image, region, watch)
+            except LineguardError as error:
+                _log.warning("region %s: %s", region.name, error)
+                failures.append(Reason(region.name, "cannot_evaluate", {"error": str(error)}))
             except Exception:
                 _log.exception("region %s could not be inspected", region.name)
-                findings[region.name] = None
-        failed = [name for name, found in findings.items() if found is None]
-        if failed:
-            outcome = rejected("engine_failed", region=", ".join(failed))
-            return Outcome(outcome.judgement, findings, watch.seconds)
+                failures.append(Reason("", "engine_failed", {"region": region.name}))
+        if failures:
+            return Outcome(Judgement(False, tuple(failures)), findings, watch.seconds)
         with watch("judge"):
             judgement = judge(
                 self._rules,

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from models.ppocr.rec import rec_input
 
-__all__ = ["cls_input", "upside_down"]
+__all__ = ["CLS_BATCH", "cls_input", "upside_down"]
 
 WIDTH = 192
 """Pixels; what the classifier is trained on, at the height of the recogniser's lines."""
+
+CLS_BATCH = 12
+"""Lines that are classified together; bounds memory on a page of hundreds of lines."""
 
 TURN_THRESHOLD = 0.9
 """Probability from which a line is turned (PaddleOCR's)."""

@@ -26,6 +26,10 @@ SHRINK_FIRST = 2.0
 """Text over this many times as high as wanted is averaged down first: a warp samples single
 pixels and would alias."""
 
+LONGEST = 64
+"""Times its height, beyond which a crop is squeezed: the recogniser squeezes from 53 on, and a
+label whose height is next to nothing would ask for gigabytes."""
+
 
 def order_corners(corners: NDArray[np.float32]) -> NDArray[np.float32]:
     """Bring the corners of rectangles into quad order.
@@ -112,8 +116,8 @@ def crop_line(
 
     Returns
     -------
-    The crop ``(height, W', 3) uint8`` with the line's own proportions, and the quad in the order
-    in which the crop shows it.
+    The crop ``(height, W', 3) uint8`` with the line's own proportions (up to 64 to 1), and the
+    quad in the order in which the crop shows it.
     """
     width_px, height_px = quad_size(quad)
     if height_px >= width_px * UPRIGHT_RATIO:
@@ -130,7 +134,8 @@ def crop_line(
             image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
             scale = np.array([size[0] / part.shape[1], size[1] / part.shape[0]], np.float32)
             quad = ((quad - low.astype(np.float32)) * scale).astype(np.float32)
-    width = max(1, int(np.ceil(height * width_px / max(height_px, 1e-3))))
+    ratio = min(LONGEST, width_px / max(height_px, 1e-3))
+    width = max(1, int(np.ceil(height * ratio)))
     target = box_quad(0, 0, width, height)
     matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(quad, np.float32), target)
     crop = cv2.warpPerspective(

@@ -7,6 +7,7 @@ Paths are relative to the label file.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _parse(row: str, folder: Path) -> Labelled:
     if not tab or not name:
         raise ValueError("no tab: `path TAB text` is expected")
     image = folder / name
-    if not image.is_file():
+    if not os.path.isfile(image):  # Path.is_file raises of a name that is too long
         raise ValueError(f"{image}: no such image")
     if not content.startswith("[{") and content != "[]":
         return Labelled(image, text=content)

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ppocr.cls import cls_input, upside_down
-from models.ppocr.det import det_input, det_quads
+from models.errors import EngineError, ImageError
+from models.ppocr.cls import CLS_BATCH, cls_input, upside_down
+from models.ppocr.det import add_margin, det_input, det_quads
 from models.ppocr.geometry import (
     UPRIGHT_RATIO,
     box_quad,
@@ -38,6 +39,10 @@ TEXT_THRESHOLD = 0.5
 """Mean character probability below which a found line is texture rather than text (PaddleOCR's
 ``drop_score``). In *page* mode alone: where a line must be, its poor reading is the finding."""
 
+UNSURE = 0.8
+"""Mean character probability below which a found line is read the other way up too, in case the
+angle classifier was wrong. Good print is above, so that this costs nothing there."""
+
 
 class Runner(Protocol):
     """What the reader needs of an inference engine; ``edge.engines.Engine`` is one."""
@@ -57,9 +62,20 @@ def _mean(scores: Sequence[float]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
 
-def _only(outputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-    """The one output of a PP-OCR network."""
-    return np.asarray(next(iter(outputs.values())), np.float32)
+def _upside_down(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(image[::-1, ::-1])
+
+
+def _infer(engine: Runner, tensor: NDArray[np.float32], role: str) -> NDArray[np.float32]:
+    """The one output of a PP-OCR network; NaN would pass for an empty frame further on."""
+    name = str(getattr(engine.inputs[0], "name"))  # noqa: B009
+    output = np.asarray(next(iter(engine.run({name: tensor}).values())), np.float32)
+    if not np.isfinite(output.sum()):
+        raise EngineError(
+            f"the {role} puts out values that are no numbers: its model file or its engine is "
+            "faulty, take another"
+        )
+    return output
 
 
 class Reader:
@@ -74,7 +90,8 @@ class Reader:
     det
         The detector; *page* mode needs it.
     cls
-        The angle classifier; without it, *page* mode takes every line to be upright.
+        The angle classifier; without it, *page* mode takes every line to be upright, except those
+        that read badly so.
     max_side
         Longest side of the detector's input, pixels.
     """
@@ -115,10 +132,22 @@ class Reader:
         -------
         Lines in reading order, in pixels of the frame. *fixed* and *label* always give one line,
         its text empty if nothing is there.
+
+        Raises
+        ------
+        ImageError
+            The box is not inside the frame: what it asks for cannot be seen.
+        EngineError
+            A network puts out what is no number.
         """
         watch = watch or Stopwatch()
         height, width = image.shape[:2]
         x0, y0, x1, y1 = box or (0, 0, width, height)
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise ImageError(
+                f"box [{x0}, {y0}, {x1}, {y1}]: not inside the picture of {width}x{height} "
+                "pixels: mend the region's box, or the camera's width and height"
+            )
         region = image[y0:y1, x0:x1]
         if mode == "page":
             lines = self.page(region, watch)
@@ -139,13 +168,17 @@ class Reader:
         with watch("pre"):
             cut = [crop_line(image, quad, HEIGHT) for quad in quads]
             crops, shown = [crop for crop, _ in cut], [quad for _, quad in cut]
-        if self._cls is not None and crops:
-            for index in np.flatnonzero(self._upside_down(crops, watch)):
-                crops[index] = np.ascontiguousarray(crops[index][::-1, ::-1])
-                shown[index] = turned(shown[index])
+        for index in np.flatnonzero(self._which_to_turn(crops, watch)):
+            crops[index], shown[index] = _upside_down(crops[index]), turned(shown[index])
+        readings = self.recognise(crops, watch)
+        unsure = [i for i, (_, scores) in enumerate(readings) if _mean(scores) < UNSURE]
+        again = self.recognise([_upside_down(crops[i]) for i in unsure], watch)
+        for index, reading in zip(unsure, again, strict=True):
+            if _mean(reading[1]) > _mean(readings[index][1]):
+                readings[index], shown[index] = reading, turned(shown[index])
         lines = (
             TextLine(text, _mean(scores), quad, scores)
-            for (text, scores), quad in zip(self.recognise(crops, watch), shown, strict=True)
+            for (text, scores), quad in zip(readings, shown, strict=True)
         )
         return tuple(line for line in lines if line.score >= TEXT_THRESHOLD)
 
@@ -161,8 +194,7 @@ class Reader:
         quad = box_quad(0, 0, width, height)
         if height >= width * UPRIGHT_RATIO:
             image, quad = np.rot90(image), np.roll(quad, -1, axis=0)
-        ways = [np.ascontiguousarray(image), np.ascontiguousarray(image[::-1, ::-1])]
-        readings = self.recognise(ways, watch)
+        readings = self.recognise([np.ascontiguousarray(image), _upside_down(image)], watch)
         best = max((0, 1), key=lambda way: _mean(readings[way][1]))
         text, scores = readings[best]
         return TextLine(text, _mean(scores), turned(quad) if best else quad, scores)
@@ -172,11 +204,14 @@ class Reader:
         if self._det is None:
             raise ValueError("page mode needs a detector")
         with watch("pre"):
-            tensor = det_input(image, self._max_side)
+            sheet, margin = add_margin(image)
+            tensor = det_input(sheet, self._max_side)
         with watch("infer"):
-            outputs = self._det.run({_name(self._det): tensor})
+            probability = _infer(self._det, tensor, "detector")[0, 0]
         with watch("post"):
-            quads, _ = det_quads(_only(outputs)[0, 0], image.shape[0], image.shape[1])
+            quads, _ = det_quads(probability, sheet.shape[0], sheet.shape[1])
+            last = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
+            quads = (quads - np.float32(margin)).clip(0, last)
             quads = quads[reading_order(quads)]
             return [quad for quad in quads if min(quad_size(quad)) >= MIN_LINE]
 
@@ -187,24 +222,25 @@ class Reader:
             with watch("pre"):
                 tensor = rec_input([crops[i] for i in members], width)
             with watch("infer"):
-                outputs = self._rec.run({_name(self._rec): tensor})
+                probabilities = _infer(self._rec, tensor, "recogniser")
             with watch("post"):
-                decoded = ctc_decode(_only(outputs), self._dictionary)
+                decoded = ctc_decode(probabilities, self._dictionary)
                 for index, reading in zip(members, decoded, strict=True):
                     readings[index] = reading
         return readings
 
-    def _upside_down(
+    def _which_to_turn(
         self, crops: Sequence[NDArray[np.uint8]], watch: Stopwatch
     ) -> NDArray[np.bool_]:
-        assert self._cls is not None  # noqa: S101 - asked by page()
-        with watch("pre"):
-            tensor = cls_input(crops)
-        with watch("infer"):
-            outputs = self._cls.run({_name(self._cls): tensor})
-        with watch("post"):
-            return upside_down(_only(outputs))
-
-
-def _name(engine: Runner) -> str:
-    return str(getattr(engine.inputs[0], "name"))  # noqa: B009
+        which = np.zeros(len(crops), np.bool_)
+        if self._cls is None:
+            return which
+        for start in range(0, len(crops), CLS_BATCH):
+            batch = slice(start, start + CLS_BATCH)
+            with watch("pre"):
+                tensor = cls_input(crops[batch])
+            with watch("infer"):
+                probabilities = _infer(self._cls, tensor, "angle classifier")
+            with watch("post"):
+                which[batch] = upside_down(probabilities)
+        return which

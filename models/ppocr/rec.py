@@ -48,7 +48,7 @@ def load_dictionary(path: Path) -> tuple[str, ...]:
         The file is missing, not UTF-8, empty, or a line holds no character.
     """
     try:
-        lines = path.read_text("utf-8").split("\n")
+        lines = path.read_text("utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): check the path") from error
     except UnicodeDecodeError as error:

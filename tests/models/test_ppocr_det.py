@@ -84,3 +84,11 @@ def test_noise_of_thousands_of_specks_is_bounded() -> None:
     noise = np.random.default_rng(2).uniform(0, 1, (640, 640)).astype(np.float32)
     quads, _ = det_quads(noise, 640, 640)
     assert len(quads) <= 1000
+
+
+def test_a_line_with_a_broken_pixel_is_no_line() -> None:
+    probability = probability_map(LINES)
+    probability[60, 120] = np.nan
+    quads, scores = det_quads(probability, 320, 480)
+    assert len(quads) == len(LINES) - 1
+    assert np.isfinite(scores).all()

@@ -92,3 +92,9 @@ def test_crop_of_any_box_gives_a_picture(x: int, y: int, w: int, h: int) -> None
     crop, _ = crop_line(frame, box_quad(x, y, x + w, y + h), 48)
     assert crop.shape[0] == 48
     assert crop.shape[1] >= 1
+
+
+def test_crop_of_a_line_without_height_is_no_gigabyte() -> None:
+    frame = np.zeros((480, 640, 3), np.uint8)
+    crop, _ = crop_line(frame, box_quad(0, 7, 300, 7), 48)
+    assert crop.shape == (48, 48 * 64, 3)

@@ -109,3 +109,9 @@ def test_a_text_may_hold_what_unicode_calls_a_line_end(folder: Path) -> None:
 def test_an_unreadable_line_may_be_of_no_size(folder: Path) -> None:
     (folder / "det.txt").write_text("a.png\t" + json.dumps([entry("###", *[(5, 5)] * 4)]))
     assert load_labels(folder / "det.txt")[0].lines[0].ignored
+
+
+def test_a_name_that_no_file_can_have_is_a_fault_of_its_row(folder: Path) -> None:
+    (folder / "bad.txt").write_text("x" * 300 + ".png\tA\n", "utf-8")
+    with pytest.raises(InputError, match=r"bad\.txt:1: .* no such image"):
+        load_labels(folder / "bad.txt")

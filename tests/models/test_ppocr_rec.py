@@ -72,6 +72,11 @@ def test_dictionary_has_blank_and_space(tmp_path: Path) -> None:
     assert load_dictionary(tmp_path / "keys.txt") == ("", "A", "B", "中", " ")
 
 
+def test_a_byte_order_mark_is_no_character(tmp_path: Path) -> None:
+    (tmp_path / "keys.txt").write_text("A\nB\n", "utf-8-sig")
+    assert load_dictionary(tmp_path / "keys.txt") == ("", "A", "B", " ")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -39,7 +39,8 @@ def growth(parts: int, watch: Callable[[Iterable[str]], Iterable[str]]) -> dict[
 
     Returns
     -------
-    Megabytes after 500 parts, at the end and at most; growth in per cent; counts.
+    Megabytes after 500 parts, at the end and at most, and every 500 parts; growth in per cent;
+    counts.
     """
     text = Path(__file__).parents[1].joinpath("demo.toml").read_text("utf-8")
     for kind, rate in RATES.items():
@@ -72,4 +73,5 @@ def growth(parts: int, watch: Callable[[Iterable[str]], Iterable[str]]) -> dict[
         "max_mb": round(max(samples.values()) / 1e6, 1),
         "last_at": last,
         "growth_percent": round((samples[last] / samples[FIRST] - 1) * 100, 2),
+        "curve_mb": [round(size / 1e6, 1) for size in samples.values()],
     }

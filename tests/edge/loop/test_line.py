@@ -101,17 +101,26 @@ def test_an_undecodable_picture_is_a_rejected_part(tmp_path: Path) -> None:
     assert [r.code for r in out.verdicts[1].reasons] == ["bad_frame"]
 
 
-def test_a_failing_engine_rejects_the_part_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (EngineError("det.onnx: broke"), "print: cannot be evaluated: det.onnx: broke"),
+        (RuntimeError("whatever"), "the model failed on region “print”"),
+    ],
+)
+def test_a_failing_model_rejects_the_part_and_goes_on(
+    tmp_path: Path, error: Exception, said: str
+) -> None:
     def text(number: int) -> str:
         if number == 1:
-            raise EngineError("the model broke")
+            raise error
         return "GOOD"
 
     LabCamera(3)
     out = Collected()
     Line(station(tmp_path), {"m": LabModel(text)}, [out]).run()
     assert [v.ok for v in out.verdicts] == [True, False, True]
-    assert out.verdicts[1].reasons[0].code == "engine_failed"
+    assert [reason.text() for reason in out.verdicts[1].reasons] == [said]
 
 
 def test_limit_is_exact(tmp_path: Path) -> None:
