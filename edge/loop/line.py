@@ -21,7 +21,7 @@ from models.errors import ConfigError, ModelError
 
 __all__ = ["Line", "open_models"]
 
-LANES_S, STOP_S = 0.5, 0.8
+LANES_S, STOP_S = 0.4, 0.65
 """Seconds that stopping the cameras, and everything, may take: people expect one at most. What is
 left between them is for outputs to write the last verdicts, even when a camera hangs."""
 

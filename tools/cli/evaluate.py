@@ -8,7 +8,7 @@ from typing import Literal
 import typer
 
 from tools.cli.output import JSON, THREADS, console, print_json, track
-from tools.cli.read import DET, DICTIONARY, REC
+from tools.cli.read import DET, DICTIONARY, REC, reader_for
 
 __all__ = ["app"]
 
@@ -43,21 +43,13 @@ def ocr(
 
     Example: lineguard eval ocr --labels rec/val.txt --mode label
     """
-    from edge.families.ppocr import ZOO_READER, open_reader
     from models.ppocr.labels import load_labels
     from tools.evaluate import score_crops, score_photos
 
     items = load_labels(labels)
     crops = items[0].text is not None
     how = mode or ("label" if crops else "page")
-    page = how == "page"
-    reader = open_reader(
-        rec,
-        dictionary,
-        det if page else None,
-        ZOO_READER["cls"] if page else None,
-        threads=threads,
-    )
+    reader = reader_for(how, det, rec, dictionary, threads)
     tracked = track(items, "reading", len(items))
     result = score_crops(reader, tracked, how) if crops else score_photos(reader, tracked, how)
     if as_json:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from itertools import chain, count
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.table import Table
 
 from tools.cli.output import JSON, THREADS, console, print_json, track
 
-__all__ = ["DET", "DICTIONARY", "REC", "read"]
+if TYPE_CHECKING:  # their import takes half a second, which --help should not
+    from models.ppocr.reader import Mode, Reader
+
+__all__ = ["DET", "DICTIONARY", "REC", "read", "reader_for"]
 
 DET = typer.Option("zoo:ppocrv4-det-onnx", help="Detector: a path or zoo:NAME.")
 REC = typer.Option("zoo:ppocrv4-rec-onnx", help="Recogniser: a path or zoo:NAME.")
@@ -40,7 +43,6 @@ def read(
 
     Example: lineguard read pack.jpg --mode page
     """
-    from edge.families.ppocr import ZOO_READER, open_reader
     from models.atomic import write_atomic
     from models.errors import ImageError, InputError
     from models.images import encode_image, load_image
@@ -48,14 +50,7 @@ def read(
     from tools.draw import draw_lines
 
     files = _image_files(images)
-    page = mode == "page"
-    reader = open_reader(
-        rec,
-        dictionary,
-        det if page else None,
-        ZOO_READER["cls"] if page else None,
-        threads=threads,
-    )
+    reader = reader_for(mode, det, rec, dictionary, threads)
     results = []
     faults: list[str] = []
     names: set[str] = set()
@@ -97,6 +92,15 @@ def read(
         print_json(results)
     if faults:
         raise InputError("\n".join(faults))
+
+
+def reader_for(mode: Mode, det: str, rec: str, dictionary: str, threads: int) -> Reader:
+    """Open what ``mode`` needs: *page* a detector and the zoo's angle classifier as well."""
+    from edge.families.ppocr import ZOO_READER, open_reader
+
+    if mode != "page":
+        return open_reader(rec, dictionary, threads=threads)
+    return open_reader(rec, dictionary, det, ZOO_READER["cls"], threads=threads)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
