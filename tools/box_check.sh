@@ -20,7 +20,7 @@ lineguard=$scratch/box/bin/lineguard
 "$lineguard" read "$photo" --mode label --json | tee read.json
 grep -q '"text": "3048"' read.json
 "$lineguard" eval ocr --labels "$(dirname "$photo")/../det/labels.txt" --json | tee eval.json
-grep -q '"exact": 1.0' eval.json # page mode: detector, classifier, recogniser
+grep -q '"hmean": 1.0' eval.json # page mode: detector, classifier, recogniser
 cp -r "$(dirname "$photo")" parts
 "$lineguard" station new >example.toml
 cat >station.toml <<'TOML'
