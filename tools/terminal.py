@@ -103,13 +103,13 @@ class Terminal:
         else:
             word, style = (ok, "bold white on green") if verdict.ok else (ng, "bold white on red")
             why = "\n".join(reason.text(self._language) for reason in verdict.reasons)
-        face = Text(f"\n  {'✔' if verdict and verdict.ok else '✘' if verdict else '…'} {word}  \n")
-        face.stylize(style)
+        mark = "…" if verdict is None else "✔" if verdict.ok else "✘"
+        face = Align.center(Text(f"\n\n{mark} {word}\n\n"))
         head = f"{self._title} · {parts} {self._count.total() if verdict else 0}"
         if verdict is not None:
             head += f" · {ok} {self._count[True]} · {ng} {self._count[False]}"
             head += f" · {verdict.part.camera} #{verdict.number} · {verdict.latency * 1000:.0f} ms"
-        blocks.append(Panel(Group(Align.center(face), Align.center(Text(why))), title=head))
+        blocks.append(Panel(Group(face, Align.center(Text(why))), title=head, style=style))
         table = Table(box=None, title=rejected, title_justify="left", title_style="dim")
         for each in reversed(self._rejected):
             reasons = "; ".join(reason.text(self._language) for reason in each.reasons)
