@@ -43,11 +43,12 @@ def main(
         command = f"python -m tools.bench --only {section}"
         if section == "peers":
             figures: dict[str, Any] = _peers(images, threads, wire_markers)
-            command += " --wire-markers LABELS" if wire_markers else ""
+            command += f" --images {images}" + (" --wire-markers LABELS" if wire_markers else "")
         elif section == "loop":
             from tools.bench.loop import RATES, overhead
 
             figures = {kind: overhead(kind, images) for kind in track(RATES, "loop", len(RATES))}
+            command += f" --images {images}"
         elif section == "memory":
             from tools.bench.memory import growth
 
