@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import sys
@@ -38,13 +39,22 @@ class JsonlOutput:
         Raises
         ------
         StorageError
-            It cannot be opened.
+            It cannot be opened, or another process writes to it.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return cls(str(path), os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644))
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
             raise _failed(str(path), error) from error
+        try:
+            # Taking back a line that failed would cut off what another station has written since.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise StorageError(
+                f"{path}: another station writes to it: stop that one, or choose another path"
+            ) from error
+        return cls(str(path), descriptor)
 
     @classmethod
     def stdout(cls) -> JsonlOutput:

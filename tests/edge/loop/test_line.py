@@ -197,6 +197,14 @@ def test_really_full_device(tmp_path: Path) -> None:
         Line(station(tmp_path), {"m": LabModel()}, [out]).run()
 
 
+def test_two_stations_do_not_share_a_file(tmp_path: Path) -> None:
+    first = JsonlOutput.open(tmp_path / "verdicts.jsonl")
+    with pytest.raises(StorageError, match=r"verdicts\.jsonl: another station writes to it"):
+        JsonlOutput.open(tmp_path / "verdicts.jsonl")
+    first.close()
+    JsonlOutput.open(tmp_path / "verdicts.jsonl").close()
+
+
 def test_records_are_whole_lines_and_appended(tmp_path: Path) -> None:
     import json
 
