@@ -1,0 +1,8 @@
+"""The network of PP-YOLOE, for the host alone: it needs paddle."""
+
+from __future__ import annotations
+
+from models.ppyoloe.network.ppyoloe import PPYOLOE, STRIDES, Deployed, fuse
+from models.ppyoloe.network.variants import VARIANTS
+
+__all__ = ["PPYOLOE", "STRIDES", "VARIANTS", "Deployed", "fuse"]
