@@ -132,6 +132,18 @@ class Verdict:
                 for region, f in self.outcome.findings.items()
                 if f is not None
             },
+            "defects": {
+                region: [
+                    {
+                        "label": defect.label,
+                        "score": round(defect.score, 4),
+                        "box": defect.box.astype(float).round(1).tolist(),
+                    }
+                    for defect in f.defects
+                ]
+                for region, f in self.outcome.findings.items()
+                if f is not None
+            },
             "latency_ms": round(self.latency * 1000, 2),
             "stages_ms": {stage: round(s * 1000, 2) for stage, s in stages.items()},
         }

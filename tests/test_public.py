@@ -10,8 +10,13 @@ import pytest
 BOX = ("edge", "firmware_bridge", "models")
 """Rooms that run on a box."""
 
-HOST_ONLY = {"edge.engines.paddle_inference"}
-"""Imported by the registry when a .pdmodel is opened, and never on a box."""
+HOST_ONLY = (
+    "edge.engines.paddle_inference",
+    "models.ppyoloe.coco_ap",
+    "models.ppyoloe.network",
+    "models.ppyoloe.train",
+)
+"""Never imported on a box: what opens a .pdmodel, and what trains and scores detectors."""
 
 SCRIPTS = {"edge.engines.trial_child"}
 """Run, not imported."""
@@ -22,7 +27,11 @@ def modules(*rooms: str) -> list[str]:
     for room in rooms:
         package = importlib.import_module(room)
         found += [each.name for each in pkgutil.walk_packages(package.__path__, f"{room}.")]
-    return sorted(set(found) - HOST_ONLY - SCRIPTS)
+    return sorted(
+        name
+        for name in set(found) - SCRIPTS
+        if not any(name == host or name.startswith(f"{host}.") for host in HOST_ONLY)
+    )
 
 
 def rank(name: str) -> tuple[int, str]:

@@ -13,7 +13,8 @@ from edge.verdict import Verdict
 from models.atomic import write_atomic
 from models.errors import InputError
 from models.images import encode_image
-from tools.draw import draw_lines
+from models.results import Defect
+from tools.draw import draw_defects, draw_lines
 
 __all__ = ["Sheet"]
 
@@ -73,11 +74,16 @@ def _cell(verdict: Verdict) -> NDArray[np.uint8]:
     width, height = CELL
     cell = np.full((height, width, 3), 40, np.uint8)
     if verdict.part.frame is not None:
-        lines = [line for f in verdict.outcome.findings.values() if f for line in f.lines]
+        found = [f for f in verdict.outcome.findings.values() if f is not None]
+        lines = [line for f in found for line in f.lines]
+        defects = [defect for f in found for defect in f.defects]
         picture = draw_lines(verdict.part.frame.image, lines)
         scale = min(width / picture.shape[1], (height - 44) / picture.shape[0])
         size = (int(picture.shape[1] * scale), int(picture.shape[0] * scale))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        # Defects are drawn on the small picture, where their names can still be read.
+        factor = np.float32(scale)
+        small = draw_defects(small, [Defect(d.label, d.score, d.box * factor) for d in defects])
         x = (width - size[0]) // 2
         cell[: size[1], x : x + size[0]] = small
     colour = OK_COLOUR if verdict.ok else NG_COLOUR

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.families.ppocr import open_ppocr
+from edge.families.ppyoloe import open_ppyoloe
 from edge.station.schema import Model, Region
 from models.errors import ModelError
 from models.results import Findings
@@ -33,11 +34,22 @@ class Inspector(Protocol):
         """
 
 
-FAMILIES: Mapping[str, Callable[[Any], Inspector]] = {"ppocr": open_ppocr}
+FAMILIES: Mapping[str, Callable[[Any, float | None], Inspector]] = {
+    "ppocr": open_ppocr,
+    "ppyoloe": open_ppyoloe,
+}
 
 
-def open_inspector(name: str, model: Model) -> Inspector:
+def open_inspector(name: str, model: Model, min_score: float | None = None) -> Inspector:
     """Open ``models.NAME`` of a station.
+
+    Parameters
+    ----------
+    name, model
+        The model, and what the station calls it.
+    min_score
+        The smallest score that a rule asks for, ``None`` if none gives any; see
+        :meth:`edge.station.Station.min_score_of`.
 
     Raises
     ------
@@ -50,4 +62,4 @@ def open_inspector(name: str, model: Model) -> Inspector:
             f"models.{name}: family {model.family} is not part of this version of lineguard: "
             f"use {' or '.join(FAMILIES)}"
         )
-    return family(model)
+    return family(model, min_score)

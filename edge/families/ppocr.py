@@ -82,8 +82,11 @@ class _Ppocr:
         return Findings(lines=self._reader.read(image, region.mode, region.box, watch))
 
 
-def open_ppocr(model: PpocrModel) -> _Ppocr:
-    """Open a PP-OCR model of a station; errors as :func:`open_reader`."""
+def open_ppocr(model: PpocrModel, min_score: float | None) -> _Ppocr:
+    """Open a PP-OCR model of a station; errors as :func:`open_reader`.
+
+    ``min_score`` changes nothing: every line is reported, however unsure.
+    """
     return _Ppocr(
         open_reader(
             model.rec,

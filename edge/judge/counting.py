@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.judge.fields import Box
 from edge.judge.outcome import Outcome, doubt, forms, split_sure
 from edge.judge.reasons import Reason
-from edge.judge.rules import CountRule, NoDefectRule, PresenceRule
+from edge.judge.rules import PRINT_SCORE, CountRule, NoDefectRule, PresenceRule
 from models.results import Defect, Findings, TextLine
 
 __all__ = ["judge_count", "judge_no_defect", "judge_presence"]
@@ -19,24 +19,28 @@ __all__ = ["judge_count", "judge_no_defect", "judge_presence"]
 
 def judge_count(rule: CountRule, found: Findings) -> Outcome:
     """So many are there, whatever the unsure lines may say."""
+    if (unknown := _unknown(rule, found)) is not None:
+        return unknown
     sure, unsure = _sought(rule, found)
     least, most = len(sure), len(sure) + len(unsure)
     if rule.min <= least and most <= rule.max:
         return Outcome(True)
     if unsure and most >= rule.min and least <= rule.max:
-        return Outcome(None, (doubt(rule.name, unsure, rule.min_score),))
+        return Outcome(None, (doubt(rule.name, unsure, _min_score(rule, found)),))
     count = str(least) if least == most else f"{least}–{most}"
     return Outcome(False, (Reason(rule.name, "count", {"count": count, "expected": _range(rule)}),))
 
 
 def judge_presence(rule: PresenceRule, found: Findings) -> Outcome:
     """One has its centre in the zone."""
+    if (unknown := _unknown(rule, found)) is not None:
+        return unknown
     sure, unsure = _sought(rule, found)
     if any(_inside(rule.zone, thing) for thing in sure):
         return Outcome(True)
     unsure = [line for line in unsure if _inside(rule.zone, line)]
     if unsure:
-        return Outcome(None, (doubt(rule.name, unsure, rule.min_score),))
+        return Outcome(None, (doubt(rule.name, unsure, _min_score(rule, found)),))
     sought = rule.label or (rule.pattern.pattern if rule.pattern else "")
     return Outcome(False, (Reason(rule.name, "absent", {"sought": sought}),))
 
@@ -53,7 +57,7 @@ def judge_no_defect(rule: NoDefectRule, found: Findings, mm_per_pixel: float | N
         shown, limit, unit = size, rule.min_size_px, "px"
         if rule.min_size_mm is not None and mm_per_pixel is not None:
             shown, limit, unit = size * mm_per_pixel, rule.min_size_mm, "mm"
-        if defect.score < rule.min_score or shown < limit:
+        if defect.score < _min_score(rule, found) or shown < limit:
             continue
         values = {
             "label": defect.label,
@@ -61,7 +65,24 @@ def judge_no_defect(rule: NoDefectRule, found: Findings, mm_per_pixel: float | N
             "score": f"{defect.score:.2f}",
         }
         reasons.append(Reason(rule.name, "defect", values))
-    return Outcome(not reasons, tuple(reasons))
+    if reasons:
+        return Outcome(False, tuple(reasons))
+    return _unknown(rule, found) or Outcome(True)
+
+
+def _min_score(rule: CountRule | PresenceRule | NoDefectRule, found: Findings) -> float:
+    """Score from which a line or defect counts: the rule's, else its model's own."""
+    if rule.min_score is not None:
+        return rule.min_score
+    by_pattern = not isinstance(rule, NoDefectRule) and rule.pattern is not None
+    return PRINT_SCORE if by_pattern else found.threshold
+
+
+def _unknown(rule: CountRule | PresenceRule | NoDefectRule, found: Findings) -> Outcome | None:
+    """Say so if defects that would count may be missing among the findings."""
+    if _min_score(rule, found) >= found.floor:
+        return None
+    return Outcome(None, (Reason(rule.name, "too_many", {"floor": f"{found.floor:.2f}"}),))
 
 
 def _sought(
@@ -70,8 +91,8 @@ def _sought(
     """What the rule asks for, and the lines that may be it for all one knows."""
     if rule.pattern is None:
         wanted = (each for each in found.defects if each.label == rule.label)
-        return [each for each in wanted if each.score >= rule.min_score], []
-    sure, unsure = split_sure(found.lines, rule.min_score)
+        return [each for each in wanted if each.score >= _min_score(rule, found)], []
+    sure, unsure = split_sure(found.lines, _min_score(rule, found))
     return [line for line in sure if _matches(rule.pattern, line)], unsure
 
 

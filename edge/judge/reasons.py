@@ -66,6 +66,10 @@ TEMPLATES: Mapping[str, tuple[str, str]] = {
         "{rule}: the camera has no mm_per_pixel, so millimetres are unknown",
         "{rule}：相机没有设置 mm_per_pixel，无法换算毫米",
     ),
+    "too_many": (
+        "{rule}: too much was found, what scores below {floor} is not known",
+        "{rule}：发现的目标过多，置信度低于 {floor} 的目标情况不明",
+    ),
     "no_result": ("{rule}: region “{region}” gave no result", "{rule}：区域“{region}”没有结果"),
     "cannot_evaluate": ("{rule}: cannot be evaluated: {error}", "{rule}：无法判定：{error}"),
     "no_rule": ("no rule to judge by", "没有可用的判定规则"),

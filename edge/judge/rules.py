@@ -20,6 +20,7 @@ from edge.judge.fields import Box, Many, Name, Score, Table, squeeze
 from edge.judge.patterns import Pattern, with_field
 
 __all__ = [
+    "PRINT_SCORE",
     "AllRule",
     "AnyRule",
     "CodeRule",
@@ -35,6 +36,9 @@ __all__ = [
     "Rule",
     "TextRule",
 ]
+
+PRINT_SCORE = 0.6
+"""Mean score from which a line counts as read where a rule does not say."""
 
 MAX_DAYS = 36525
 """A hundred years: a longer window is a slip."""
@@ -74,27 +78,29 @@ class _Rule(Table):
 
 class _RegionRule(_Rule):
     region: str = Field(description="the region whose findings are judged")
+
+
+class _PrintRule(_RegionRule):
     min_score: Score = Field(
-        0.6,
-        description="0 to 1; a line whose mean score is below is unreadable, a defect is no defect",
+        PRINT_SCORE, description="0 to 1; a line whose mean score is below is unreadable"
     )
 
 
-class TextRule(_RegionRule):
+class TextRule(_PrintRule):
     """One line of the region reads exactly so."""
 
     kind: Literal["text"]
     equals: _Text = Field(description="the whole line; white space does not count")
 
 
-class PatternRule(_RegionRule):
+class PatternRule(_PrintRule):
     """One line of the region matches; its named fields go into the record."""
 
     kind: Literal["pattern"]
     pattern: Pattern = Field(description="regular expression, searched for in each line")
 
 
-class DateRule(_RegionRule):
+class DateRule(_PrintRule):
     """Every date that the pattern finds (and it finds one) is real and within the window."""
 
     kind: Literal["date"]
@@ -135,7 +141,7 @@ class DateRule(_RegionRule):
         return self.min_days
 
 
-class CodeRule(_RegionRule):
+class CodeRule(_PrintRule):
     """Every lot that the pattern finds (and it finds one) is the lot of the job."""
 
     kind: Literal["code"]
@@ -147,6 +153,11 @@ class CodeRule(_RegionRule):
 class _SoughtRule(_RegionRule):
     pattern: Pattern | None = Field(None, description="which lines: those that match")
     label: _Label | None = Field(None, description="which things: those of this class")
+    min_score: Score | None = Field(
+        None,
+        description="0 to 1; a line below is unreadable, a thing is none; if left out 0.6 for "
+        "lines, and the model's own threshold for things",
+    )
 
     @model_validator(mode="after")
     def _one_of_two(self) -> _SoughtRule:
@@ -183,7 +194,9 @@ class NoDefectRule(_RegionRule):
 
     kind: Literal["no_defect"]
     labels: Many[_Label] = Field((), max_length=1000, description="all classes if left out")
-    min_score: Score = Field(0.5, description="0 to 1; a lower one rejects more")
+    min_score: Score | None = Field(
+        None, description="0 to 1; a lower one rejects more; the model's own if left out"
+    )
     min_size_px: float = Field(0, ge=0, le=65535, description="longest side, in pixels")
     min_size_mm: float | None = Field(
         None, gt=0, le=10_000, description="longest side; needs the camera's mm_per_pixel"

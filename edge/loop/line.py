@@ -44,7 +44,7 @@ def open_models(station: Station) -> dict[str, Inspector]:
     faults: list[str] = []
     for name, model in station.models.items():
         try:
-            opened[name] = open_inspector(name, model)
+            opened[name] = open_inspector(name, model, station.min_score_of(name))
         except ModelError as error:
             faults.append(f"models.{name}: {error}")
     if faults:

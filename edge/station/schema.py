@@ -190,6 +190,13 @@ class Station(Table):
             rule for rule in self.rules if any(leaf.region in mine for leaf in leaves(rule, known))
         )
 
+    def min_score_of(self, model: str) -> float | None:
+        """The smallest ``min_score`` that a rule asks of a model; ``None`` if none gives any."""
+        mine = {region.name for region in self.regions if region.model == model}
+        leafs = (rule for rule in self.rules if isinstance(rule, LeafRule))
+        scores = (rule.min_score for rule in leafs if rule.region in mine)
+        return min((score for score in scores if score is not None), default=None)
+
     def with_job(self, job: Job) -> Station:
         """The same station, making something else."""
         return self.model_copy(update={"job": job})

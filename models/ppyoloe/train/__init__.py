@@ -1,0 +1,1 @@
+"""Training PP-YOLOE, for the host alone: it needs paddle."""
