@@ -31,6 +31,7 @@ HELP = {
     "models verify": "Exit code 2 if one is missing or altered",
     "data": "Labelled pictures to train and measure with",
     "data render": "Example: lineguard data render labels --kind carton",
+    "data cut": "Example: lineguard data cut parts --data test.json",
 }
 
 

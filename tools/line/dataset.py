@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +14,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from models.errors import InputError, StorageError
+from models.errors import InputError
 from models.images import encode_image
 from models.ppocr.geometry import crop_line, quad_size
 from models.results import Defect, TextLine
+from tools.folders import whole_or_absent
 from tools.line.board import CLASSES
 from tools.line.effects import Image
 from tools.line.render import check, kind_named, render
@@ -104,30 +102,6 @@ class _Set:
 
 
 @contextmanager
-def _whole_or_absent(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that takes its name when all went well, and else is removed."""
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder}: is there already: choose a new or an empty folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot be made ({error.strerror}): choose another folder"
-        ) from error
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp's 0700 would hide it from others
-        os.replace(unfinished, folder)
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot be written ({error.strerror}): free some space or choose another"
-        ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-@contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error, once it has taken longer than ``PATIENCE_S``."""
     bar = Progress(
@@ -201,7 +175,7 @@ def render_dataset(
         raise InputError(f"count = {count}: must be 1 to {MAX_PARTS}")
     for kind in kinds:
         check(kind, seed, size or kind_named(kind).size, ng)
-    with _whole_or_absent(folder) as unfinished, _progress(count * len(kinds)) as step:
+    with whole_or_absent(folder) as unfinished, _progress(count * len(kinds)) as step:
         for name in ("images", "crops"):
             (unfinished / name).mkdir()
         with (
