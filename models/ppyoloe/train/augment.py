@@ -103,7 +103,9 @@ def crop(image: Image, truth: Truth, size: int, rng: np.random.Generator) -> tup
             break
     assert best is not None  # noqa: S101 - TRIES is not 0
     _, left, top = best
-    move = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
+    # Pixels have their centres at a half, boxes their edges at whole numbers.
+    half = (scale - 1) / 2
+    move = np.array([[scale, 0, half - left * scale], [0, scale, half - top * scale]], np.float32)
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     cropped = cv2.warpAffine(image, move, (size, size), flags=way, borderValue=(GREY, GREY, GREY))
     share = _seen(truth.boxes, np.array([left, top, left + side, top + side], np.float32))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,10 @@ class Checkpoint:
             It cannot be read or is no checkpoint of this version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            file = np.load(path, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("one array alone")
+            with file:
                 meta = json.loads(file["meta"].tobytes())
                 if meta["format"] != FORMAT:
                     raise ValueError(f"format {meta['format']}")
@@ -80,14 +82,16 @@ class Checkpoint:
                     part, slash, name = key.partition("/")
                     if slash:
                         parts[part][name] = file[key]
+            return cls(
+                meta["setup"], meta["step"], meta["seconds"], history=meta["history"], **parts
+            )
         except OSError as error:
             reason = error.strerror or "no checkpoint"
             raise InputError(f"{path}: cannot be read ({reason}): check the path") from error
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged archives raise whatever they happen to run into
             raise InputError(
                 f"{path}: no checkpoint of this version: begin anew with another --out"
             ) from error
-        return cls(meta["setup"], meta["step"], meta["seconds"], history=meta["history"], **parts)
 
     def check_setup(self, setup: dict[str, Any], path: Path) -> None:
         """Refuse to go on with something else.

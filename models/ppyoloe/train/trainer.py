@@ -93,7 +93,6 @@ class Trainer:
     ) -> None:
         self.dataset, self.setup, self.length, self.path = dataset, setup, length, path
         paddle.seed(setup.plan.seed)
-        np.random.seed(setup.plan.seed)  # noqa: NPY002 - paddle's initialisers may draw from it
         with paddle.utils.unique_name.guard():  # the optimiser's state is stored by these names
             self.network = PPYOLOE(setup.variant, len(dataset.labels), plus=setup.plus)
             self._optimizer = _optimizer(self.network, setup)
