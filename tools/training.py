@@ -23,6 +23,7 @@ from models.ppyoloe.config import DetectorConfig
 from models.ppyoloe.dataset import Dataset
 from models.ppyoloe.layout import image_folder, open_dataset
 from models.ppyoloe.network import PPYOLOE
+from models.ppyoloe.train.augment import Fit
 from models.ppyoloe.train.export import export_onnx, save_pdparams
 from models.ppyoloe.train.split import hold_out
 from models.ppyoloe.train.trainer import Trainer
@@ -32,7 +33,15 @@ from tools.evaluate_detect import FLOOR, Found, find_all
 from tools.mistakes import mistakes_sheet, worst_mistakes
 from tools.plots import training_plot
 
-__all__ = ["Progress", "Run", "Stopped", "starter", "stopped_between_steps", "training_sets"]
+__all__ = [
+    "Progress",
+    "Run",
+    "Stopped",
+    "check_sizes",
+    "starter",
+    "stopped_between_steps",
+    "training_sets",
+]
 
 CHECKPOINT_S = 120.0
 """Seconds of training that a power cut may cost."""
@@ -80,6 +89,34 @@ def training_sets(
     if len(whole.pictures) < 2:
         raise InputError(f"{data}: one picture alone: training needs another one to check with")
     return hold_out(whole, seed)
+
+
+def check_sizes(dataset: Dataset, fit: Fit, whole: tuple[int, int], crop: int) -> None:
+    """Refuse defects that no crop can show whole: they would never be learnt.
+
+    Parameters
+    ----------
+    fit, whole, crop
+        How pictures come to the network, its input, and the side of the largest crop, pixels.
+
+    Raises
+    ------
+    InputError
+        Says how many there are, how large the largest is, and what to do.
+    """
+    largest, count = 0.0, 0
+    for picture in dataset.pictures:
+        x, y = whole[0] / picture.width, whole[1] / picture.height
+        x, y = {"tile": (1.0, 1.0), "letterbox": (min(x, y),) * 2, "resize": (x, y)}[fit]
+        sides = (picture.boxes[:, 2:] - picture.boxes[:, :2]) * np.array([x, y])
+        longest = sides[~picture.crowd].max(axis=1, initial=0)
+        largest = max(largest, float(longest.max(initial=0)))
+        count += int((longest > crop).sum())
+    if count:
+        raise InputError(
+            f"{count} defects are larger than the crops of {crop} pixels (the largest has "
+            f"{largest:.0f}): give a larger --crop, or --fit letterbox, which scales pictures down"
+        )
 
 
 def starter(reference: str) -> Callable[[PPYOLOE], object]:

@@ -156,6 +156,23 @@ def test_options_that_do_not_fit_are_refused(
     assert words in line
 
 
+def test_defects_that_no_crop_shows_are_named(tmp_path: Path) -> None:
+    data = boards(tmp_path / "data")
+    document = json.loads((data / "train.json").read_text())
+    for image in document["images"]:
+        number = image["id"]
+        picture = cv2.imread(str(data / f"images/{number}.png"))
+        assert picture is not None
+        assert cv2.imwrite(str(data / f"images/{number}.png"), cv2.resize(picture, (256, 256)))
+        image |= {"width": 256, "height": 256}
+    for annotation in document["annotations"]:
+        annotation["bbox"] = [10, 10, 100, 70]
+    (data / "train.json").write_text(json.dumps(document))
+    (line,) = faults(tmp_path)
+    assert line.startswith("5 defects are larger than the crops of 64 pixels (the largest has 100)")
+    assert "--fit letterbox" in line
+
+
 @pytest.mark.parametrize("args", [("--time-budget", "soon"), ("--input", "100x100")])
 def test_times_and_sizes_are_explained(tmp_path: Path, args: tuple[str, str]) -> None:
     (line,) = refused("train", "ppyoloe", "--data", "x", *args, cwd=tmp_path)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +15,16 @@ __all__ = ["main"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-SECTIONS = ("peers", "loop", "memory")
+SECTIONS = ("peers", "loop", "memory", "detector")
 
 
 def main(
-    only: list[str] = typer.Option(list(SECTIONS), help="Sections: peers, loop, memory."),
+    only: list[str] = typer.Option(list(SECTIONS), help="Sections: peers, loop, memory, detector."),
     wire_markers: Path | None = typer.Option(
         None, help="A PaddleOCR label file of photos, to compare on real ones too."
+    ),
+    model: str = typer.Option(
+        "zoo:pcb-defects-xs", help="Of the detector bench: a path, or zoo:NAME."
     ),
     threads: int = typer.Option(2, min=1, help="Of both sides."),
     images: int = typer.Option(100, min=10, help="Images of each set."),
@@ -35,6 +35,7 @@ def main(
 
     Figures are ratios within one run on one machine. All of it takes about 25 minutes.
     """
+    from tools.bench.machine import machine
     from tools.bench.report import markdown
 
     store = out / "benchmarks.json"
@@ -53,9 +54,14 @@ def main(
             from tools.bench.memory import growth
 
             figures = growth(parts, lambda samples: track(samples, "memory", parts))
+        elif section == "detector":
+            from tools.bench.detector import beyond_network
+
+            figures = beyond_network(model, threads, images)
+            command += f" --model {Path(model).name} --images {images} --threads {threads}"
         else:
             raise typer.BadParameter(f"{section}: no such section: {', '.join(SECTIONS)}")
-        results[section] = {"command": command, "machine": _machine(), "figures": figures}
+        results[section] = {"command": command, "machine": machine(), "figures": figures}
         write_atomic(store, (json.dumps(results, indent=1) + "\n").encode())
         write_atomic(out / "benchmarks.md", markdown(results).encode())
 
@@ -73,23 +79,6 @@ def _peers(images: int, threads: int, wire_markers: Path | None) -> dict[str, An
         chosen = track(photos(wire_markers, images), "photos", images)
         figures["wire-marker photos"] = compare(chosen, threads)
     return figures
-
-
-def _machine() -> dict[str, str | int]:
-    import onnxruntime
-
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "cpu": names[0] if names else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "onnxruntime": str(onnxruntime.__version__),
-        "date": date.today().isoformat(),
-    }
 
 
 if __name__ == "__main__":

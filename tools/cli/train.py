@@ -179,7 +179,7 @@ def _prepared(
     from models.ppyoloe.train.batches import BatchPlan
     from models.ppyoloe.train.schedule import Plan
     from models.ppyoloe.train.trainer import Setup, Trainer
-    from tools.training import Run, starter, training_sets
+    from tools.training import Run, check_sizes, starter, training_sets
 
     variant_named(variant)  # before minutes of looking at pictures
     largest = crop or (320 if fit == "tile" else min(whole))
@@ -192,6 +192,7 @@ def _prepared(
         return track(pictures, "looking at pictures", len(pictures))
 
     learn, check = training_sets(data, images, seed, progress)
+    check_sizes(learn, fit, whole, largest)
     plan = BatchPlan(batch, sides, seed, any_way_up, fit, whole)
     rounds = -(-epochs * len(learn.pictures) // batch)
     length = Plan(10**9, seconds) if seconds else Plan(rounds)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.ppyoloe.train.loss import Truth
 
-__all__ = ["Fit", "augment", "camera", "crop", "fitted", "turn"]
+__all__ = ["Fit", "augment", "blotted", "camera", "crop", "fitted", "turn"]
 
 Image = NDArray[np.uint8]
 
@@ -24,7 +24,8 @@ SCALES = (0.8, 1.25)
 """A camera stands a little nearer or further than the one that took the training pictures."""
 
 SEEN = 0.6
-"""Of a box cut by the crop's edge, the share of its area from which it is still to be found."""
+"""Of a box cut by the crop's edge, the share of its area from which it is still to be found. What
+is left of the others is blotted out."""
 
 WHOLE = 0.95
 """A box of which more is seen counts as not cut."""
@@ -36,7 +37,7 @@ ON_BOX = 0.85
 """Share of the crops that are laid around a defect; the others may show none."""
 
 GREY = 114
-"""Of what lies beyond the picture's edge."""
+"""Of what lies beyond the picture's edge, and of what is blotted out."""
 
 
 def fitted(image: Image, truth: Truth, fit: Fit, whole: tuple[int, int]) -> tuple[Image, Truth]:
@@ -106,14 +107,25 @@ def crop(image: Image, truth: Truth, size: int, rng: np.random.Generator) -> tup
     # Pixels have their centres at a half, boxes their edges at whole numbers.
     half = (scale - 1) / 2
     move = np.array([[scale, 0, half - left * scale], [0, scale, half - top * scale]], np.float32)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    cropped = cv2.warpAffine(image, move, (size, size), flags=way, borderValue=(GREY, GREY, GREY))
-    share = _seen(truth.boxes, np.array([left, top, left + side, top + side], np.float32))
-    kept = share >= SEEN
-    boxes = (truth.boxes[kept] - np.array([left, top, left, top], np.float32)) * np.float32(scale)
-    return np.asarray(cropped, np.uint8), Truth(
-        np.clip(boxes, 0, size).astype(np.float32), truth.classes[kept]
+    cropped = np.asarray(
+        cv2.warpAffine(image, move, (size, size), borderValue=(GREY, GREY, GREY)), np.uint8
     )
+    share = _seen(truth.boxes, np.array([left, top, left + side, top + side], np.float32))
+    boxes = (truth.boxes - np.array([left, top, left, top], np.float32)) * np.float32(scale)
+    boxes = np.clip(boxes, 0, size).astype(np.float32)
+    kept = share >= SEEN
+    cropped = blotted(cropped, boxes[(share > 0) & ~kept])
+    return cropped, Truth(boxes[kept], truth.classes[kept])
+
+
+def blotted(image: Image, boxes: NDArray[np.float32]) -> Image:
+    """Paint boxes ``(N, 4)`` over: what nobody can call a defect must not be learnt as none."""
+    if not len(boxes):
+        return image
+    image = image.copy()
+    for x0, y0, x1, y1 in boxes:
+        image[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = GREY
+    return image
 
 
 def _seen(boxes: NDArray[np.float32], window: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.images import load_image
 from models.ppyoloe.dataset import Dataset, Picture
-from models.ppyoloe.train.augment import Fit, augment, fitted
+from models.ppyoloe.train.augment import Fit, augment, blotted, fitted
 from models.ppyoloe.train.loss import Truth
 
 __all__ = ["Batch", "BatchPlan", "batches", "make_batch"]
@@ -72,7 +72,8 @@ def make_batch(dataset: Dataset, plan: BatchPlan, step: int) -> Batch:
         place = step * plan.size + i
         picture = dataset.pictures[_shuffled(len(dataset.pictures), plan.seed, place)]
         rng = np.random.default_rng([plan.seed, step, i])
-        image, truth = fitted(load_image(picture.path), _truth(picture), plan.fit, plan.whole)
+        image = blotted(load_image(picture.path), picture.boxes[picture.crowd])
+        image, truth = fitted(image, _truth(picture), plan.fit, plan.whole)
         image, truth = augment(image, truth, side, rng, any_way_up=plan.any_way_up)
         images[i] = image[:, :, ::-1].transpose(2, 0, 1)
         truths.append(truth)

@@ -32,6 +32,9 @@ SKIPPED_MAX = 10
 LONGEST_STEP_S = 120.0
 """Of a step that takes longer, only this counts: the machine slept, or the process was stopped."""
 
+STATISTICS = ("._mean", "._variance")
+"""Of batch normalisation: not learnt but followed, so that what is no number stays in them."""
+
 
 class TrainingError(ModelError):
     """Training went off the rails."""
@@ -169,7 +172,10 @@ class Trainer:
         }
         if np.isfinite(norm) and np.isfinite(measured["loss"]):
             self._skipped = 0
-            self._optimizer.step()
+            # Its state is named in the first step; a second training in the process would otherwise
+            # count on, and could not go on from what the first one saved.
+            with paddle.utils.unique_name.guard():
+                self._optimizer.step()
             self._follow()
             self.history["steps"].append({k: round(float(v), 6) for k, v in measured.items()})
         else:
@@ -179,7 +185,11 @@ class Trainer:
         return measured
 
     def _skip(self, measured: dict[str, float]) -> None:
+        """Leave the weights as they are, and undo what the pass did to the running statistics."""
         self._skipped += 1
+        for name, value in self.network.state_dict().items():
+            if name.endswith(STATISTICS) and not np.isfinite(value.numpy()).all():
+                value.set_value(self.average[name])
         if self._skipped >= SKIPPED_MAX:
             raise TrainingError(
                 f"training: {SKIPPED_MAX} steps in a row gave no finite loss and gradient "

@@ -87,7 +87,7 @@ def load_pdparams(path: Path) -> Arrays:
     Raises
     ------
     InputError
-        It cannot be read, or holds something else than weights.
+        It cannot be read, or holds something else than weights, or weights that are no numbers.
     """
     try:
         state = read_pickled(path)
@@ -100,11 +100,18 @@ def load_pdparams(path: Path) -> Arrays:
     if not state or not isinstance(state, dict) or not all(map(_named_weights, state.items())):
         raise InputError(f"{path}: holds no weights by name: give a network's .pdparams")
     # Weights that ship are stored in half precision; everything here computes in float32.
-    return {
-        name: value.astype(np.float32)
-        for name, value in state.items()
-        if not name.startswith(AUXILIARY)
-    }
+    with np.errstate(over="ignore"):
+        arrays = {
+            name: value.astype(np.float32)
+            for name, value in state.items()
+            if not name.startswith(AUXILIARY)
+        }
+    for name, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise InputError(
+                f"{path}: {name} holds values that are no numbers: take an earlier file"
+            )
+    return arrays
 
 
 def _named_weights(item: tuple[object, object]) -> bool:
