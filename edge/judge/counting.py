@@ -46,7 +46,11 @@ def judge_presence(rule: PresenceRule, found: Findings) -> Outcome:
 
 
 def judge_no_defect(rule: NoDefectRule, found: Findings, mm_per_pixel: float | None) -> Outcome:
-    """None of these classes is as sure and as large as this; one of just that size counts."""
+    """None of these classes is as sure and as large as this; one of just that size counts.
+
+    Sizes are told in millimetres where the camera's scale is known, unless the rule speaks of
+    pixels.
+    """
     if rule.min_size_mm is not None and mm_per_pixel is None:
         return Outcome(None, (Reason(rule.name, "no_scale"),))
     reasons = []
@@ -55,8 +59,8 @@ def judge_no_defect(rule: NoDefectRule, found: Findings, mm_per_pixel: float | N
             continue
         size = float(max(defect.box[2:] - defect.box[:2]))
         shown, limit, unit = size, rule.min_size_px, "px"
-        if rule.min_size_mm is not None and mm_per_pixel is not None:
-            shown, limit, unit = size * mm_per_pixel, rule.min_size_mm, "mm"
+        if mm_per_pixel is not None and not rule.min_size_px:
+            shown, limit, unit = size * mm_per_pixel, rule.min_size_mm or 0, "mm"
         if defect.score < _min_score(rule, found) or shown < limit:
             continue
         values = {
