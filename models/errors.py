@@ -8,9 +8,12 @@
     ├── ConfigError                a station file with faults; carries all of them
     ├── ModelError                 a model that is unknown, missing, altered or does not fit
     │   └── EngineError            an inference engine refuses a model, or is not installed
+    ├── BundleError                a bundle or key that is malformed or altered
+    │   └── UntrustedError         a bundle that no trusted key has signed
     └── DeviceError                exit code 3: something outside the program failed
         ├── CameraError            a camera is missing, lost or stalled
-        └── StorageError           a disk is full, read-only or gone
+        ├── StorageError           a disk is full, read-only or gone
+        └── TransferError          the link to a box is down, or the box refused; carries its code
 
 A message names the thing, the reason and the mend, in one line:
 ``station.toml:12: cameras[0].fps = -5: must be > 0``.
@@ -21,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "BundleError",
     "CameraError",
     "ConfigError",
     "DeviceError",
@@ -30,6 +34,8 @@ __all__ = [
     "LineguardError",
     "ModelError",
     "StorageError",
+    "TransferError",
+    "UntrustedError",
 ]
 
 
@@ -69,6 +75,14 @@ class EngineError(ModelError):
     """An inference engine refuses a model, dies of it, or is not installed."""
 
 
+class BundleError(LineguardError):
+    """A bundle or a key is malformed, altered, or not what it says."""
+
+
+class UntrustedError(BundleError):
+    """No signature of a bundle verifies by a trusted key."""
+
+
 class DeviceError(LineguardError):
     """Something outside the program failed: a device, a link, a disk."""
 
@@ -81,3 +95,19 @@ class CameraError(DeviceError):
 
 class StorageError(DeviceError):
     """A disk is full, read-only or gone."""
+
+
+class TransferError(DeviceError):
+    """The link to a box is down, or the box refused what was asked.
+
+    Parameters
+    ----------
+    message
+        One line for people.
+    code
+        The box's own word for it, as in ``docs/protocol.md``; empty if the link failed.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code

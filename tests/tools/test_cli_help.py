@@ -32,6 +32,14 @@ HELP = {
     "data": "Labelled pictures to train and measure with",
     "data render": "Example: lineguard data render labels --kind carton",
     "data cut": "Example: lineguard data cut parts --data test.json",
+    "bundle": "signed: what goes onto a box",
+    "bundle create": "Example: lineguard bundle create bundle.toml --key factory.key",
+    "bundle inspect": "whoever signed it, and whether you trust him",
+    "bundle verify": "Check the signature and every hash",
+    "bundle diff": "what sending it would take",
+    "keys": "Keys that bundles are signed with",
+    "keys new": "Example: lineguard keys new factory.key",
+    "keys trust": "Example: lineguard keys trust factory.pub",
 }
 
 

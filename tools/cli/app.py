@@ -13,7 +13,7 @@ import threading
 import typer
 
 from models.errors import LineguardError
-from tools.cli import data, demo, detect, evaluate, read, run, station, train, zoo
+from tools.cli import bundle, data, demo, detect, evaluate, keys, read, run, station, train, zoo
 
 __all__ = ["app", "main"]
 
@@ -63,6 +63,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(station.app, name="station")
 app.add_typer(zoo.app, name="models")
 app.add_typer(data.app, name="data")
+app.add_typer(bundle.app, name="bundle")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
