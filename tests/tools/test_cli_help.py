@@ -40,6 +40,12 @@ HELP = {
     "keys": "Keys that bundles are signed with",
     "keys new": "Example: lineguard keys new factory.key",
     "keys trust": "Example: lineguard keys trust factory.pub",
+    "agent": "Example: lineguard agent --port /dev/ttyS1 --root /var/lib/lineguard",
+    "box": "What a box runs, and its changes by hand",
+    "box status": "Example: lineguard box status --port /dev/ttyUSB0",
+    "box log": "the newest 200 entries of its journal",
+    "box rollback": "Make the bundle active again that was so before",
+    "box confirm": "Try the staged bundle now",
 }
 
 

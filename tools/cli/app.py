@@ -13,7 +13,21 @@ import threading
 import typer
 
 from models.errors import LineguardError
-from tools.cli import bundle, data, demo, detect, evaluate, keys, read, run, station, train, zoo
+from tools.cli import (
+    agent,
+    box,
+    bundle,
+    data,
+    demo,
+    detect,
+    evaluate,
+    keys,
+    read,
+    run,
+    station,
+    train,
+    zoo,
+)
 
 __all__ = ["app", "main"]
 
@@ -65,6 +79,8 @@ app.add_typer(zoo.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(keys.app, name="keys")
+app.command(epilog=EPILOG)(agent.agent)
+app.add_typer(box.app, name="box")
 
 
 def main() -> None:
