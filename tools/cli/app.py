@@ -21,6 +21,7 @@ from tools.cli import (
     demo,
     detect,
     evaluate,
+    flash,
     keys,
     read,
     run,
@@ -79,6 +80,7 @@ app.add_typer(zoo.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(keys.app, name="keys")
+app.command(epilog=EPILOG)(flash.flash)
 app.command(epilog=EPILOG)(agent.agent)
 app.add_typer(box.app, name="box")
 
