@@ -13,6 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 export LINEGUARD_MODELS=${LINEGUARD_MODELS:-$(.venv/bin/python -c 'from models.zoo import models_folder; print(models_folder())')}
 
 photo=$PWD/tests/data/wire_markers/rec/wire_7624_crop_0.jpg
+board=$PWD/tools/line/assets/12100023.png
 cd "$scratch" # away from the source: what runs is what was installed
 lineguard=$scratch/box/bin/lineguard
 "$lineguard" --version
@@ -21,6 +22,8 @@ lineguard=$scratch/box/bin/lineguard
 grep -q '"text": "3048"' read.json
 "$lineguard" eval ocr --labels "$(dirname "$photo")/../det/labels.txt" --json | tee eval.json
 grep -q '"hmean": 1.0' eval.json # page mode: detector, classifier, recogniser
+"$lineguard" detect "$board" --json | tee detect.json
+grep -q '"label": "' detect.json # the detector that ships, in tiles of 640x640
 cp -r "$(dirname "$photo")" parts
 "$lineguard" station new >example.toml
 cat >station.toml <<'TOML'
