@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from cli_lab import ENV, LINEGUARD, LOT, files, halve, lineguard, picture, refused, save
 
-from models.zoo import models_folder
+from models.zoo import list_models, models_folder
 
 FIXED = ("--mode", "fixed", "--json")
 
@@ -69,17 +70,28 @@ def test_an_image_of_twelve_thousand_pixels_is_read_in_seconds(tmp_path: Path) -
     image = np.full((9000, 12000, 3), 255, np.uint8)
     image[3500:5300, 1500:10500] = cv2.resize(picture(), (9000, 1800))
     save(tmp_path / "wide.jpg", image)
+    # A small process in between: what a child has used at most begins with what its parent has.
+    code = (
+        "import resource, subprocess, sys\n"
+        "with open('out.json', 'w') as out:\n"
+        "    code = subprocess.call(sys.argv[1:], stdout=out)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+        "sys.exit(code)"
+    )
     start = time.monotonic()
-    with (tmp_path / "out.json").open("w") as out:
-        child = subprocess.Popen(
-            [LINEGUARD, "read", "wide.jpg", "--json"], cwd=tmp_path, env=ENV, stdout=out
-        )
-        _, child.returncode, used = os.wait4(child.pid, 0)
-    assert child.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", code, LINEGUARD, "read", "wide.jpg", "--json"],
+        cwd=tmp_path,
+        env=ENV,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert time.monotonic() - start < 20
     # 324 MB of pixels, a copy with the lines, and what encoding takes
-    assert used.ru_maxrss < 1.2e6
-    text = "".join(line["text"] for line in json.loads(Path(out.name).read_text())[0]["lines"])
+    assert int(done.stdout) < 1.2e6
+    (read,) = json.loads((tmp_path / "out.json").read_text())
+    text = "".join(line["text"] for line in read["lines"])
     assert text.replace(" ", "") == LOT.replace(" ", "")
     drawn = cv2.imread(str(tmp_path / "lineguard-out/wide.read.png"))
     assert drawn is not None
@@ -135,7 +147,7 @@ def test_a_model_of_the_zoo_cut_in_half_is_refused(tmp_path: Path) -> None:
     done = lineguard("models", "verify", cwd=tmp_path, LINEGUARD_MODELS=str(zoo))
     assert done.code == 2
     assert done.errors == [error]
-    assert done.out.count("ok  ") == 6
+    assert done.out.count("ok  ") == len(list_models()) - 1
 
 
 @pytest.mark.parametrize("name", ["nowhere.onnx", "zoo:ppocrv4-rce-onnx"])
