@@ -6,6 +6,7 @@ import math
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -74,14 +75,14 @@ def channel_pair(
     return Session("pipe", host, driver), Session("pipe", box, driver)
 
 
-class _Pair:
+class _Pair(ABC):
     def __init__(self, line: Line, host: Link, box: Link, serve: Serve | None) -> None:
         self.lock = threading.Condition(threading.RLock())
         self._line, self._links, self._serve = line, (host, box), serve
 
+    @abstractmethod
     def step(self) -> None:
         """Let the next thing happen."""
-        raise NotImplementedError
 
     def _happen(self, until: float) -> None:
         self._line.advance(until)

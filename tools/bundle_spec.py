@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +19,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from edge.judge.fields import Box, Many, Name
-from edge.station.lines import KeyPath, line_of, locate
+from edge.station.lines import KeyPath
 from edge.station.schema import Model
-from edge.station.words import lookup, plain_path, reason, show, show_path, suggest, table_of
+from edge.station.words import lookup, plain_path, reason, show, suggest, table_of
 from models.bundle import MODEL_FILES, Bounds, EngineRange, ExpectedDefect, Facts
 from models.errors import ConfigError, ModelError
 from models.nearest import nearest
 from models.zoo import resolve
+from tools.toml_file import Fault, printable, read_toml, tell_faults
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,14 +34,6 @@ else:
     import tomli as tomllib
 
 __all__ = ["Picture", "Spec", "load_spec"]
-
-_Fault = tuple[KeyPath, str]
-
-MAX_FAULTS = 100
-"""Nobody reads more of them at once."""
-
-MAX_BYTES = 128 * 1024
-"""A spec with 256 golden pictures written out takes half of it."""
 
 SUFFIXES = {"onnxruntime": ".onnx", "paddle_lite": ".nb"}
 """Of the networks that an engine opens."""
@@ -110,14 +102,14 @@ def load_spec(path: Path) -> Spec:
     ConfigError
         With every fault of the file, in its order, each ``FILE:LINE: KEY = VALUE: what is wrong``.
     """
-    name = _printable(str(path))
-    text = _read(path, name)
+    name = printable(str(path))
+    text = read_toml(path, name, "a bundle.toml")
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{name}: is not TOML: {_printable(str(error))}"]) from error
+        raise ConfigError([f"{name}: is not TOML: {printable(str(error))}"]) from error
     spec = None
-    faults: list[_Fault] = []
+    faults: list[Fault] = []
     try:
         spec = Spec.model_validate(raw, context={"folder": path.parent})
     except ValidationError as error:
@@ -125,29 +117,11 @@ def load_spec(path: Path) -> Spec:
     told = {place for place, _ in faults}
     faults += [fault for fault in _loose(raw, path.parent) if fault[0] not in told]
     if spec is None or faults:
-        raise ConfigError(_tell(name, text, raw, faults))
+        raise ConfigError(tell_faults(name, text, raw, faults))
     return spec
 
 
-def _read(path: Path, name: str) -> str:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would make us wait for ever
-            raise ConfigError([f"{name}: is no file: name a bundle.toml"])
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        cause = getattr(error, "strerror", None) or error
-        raise ConfigError([f"{name}: cannot be read ({cause}): check the path"]) from error
-    if len(data) > MAX_BYTES:
-        raise ConfigError([f"{name}: is larger than {MAX_BYTES // 1024} KiB: this is no spec"])
-    try:
-        return data.decode("utf-8-sig")  # some editors put a byte order mark
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{name}:{line}: is not UTF-8: save it as UTF-8"]) from error
-
-
-def _loose(raw: dict[str, Any], folder: Path) -> Iterator[_Fault]:
+def _loose(raw: dict[str, Any], folder: Path) -> Iterator[Fault]:
     """Names that lead nowhere, and things that do not fit, whatever else may be wrong."""
     engine = lookup(raw, ("engine", "name"))
     suffix = SUFFIXES.get(engine) if isinstance(engine, str) else None
@@ -180,7 +154,7 @@ def _loose(raw: dict[str, Any], folder: Path) -> Iterator[_Fault]:
             yield ("golden", number, "mode"), f"page needs a det, and {show(model)} has none"
 
 
-def _explain(errors: list[ErrorDetails], raw: dict[str, Any]) -> Iterator[_Fault]:
+def _explain(errors: list[ErrorDetails], raw: dict[str, Any]) -> Iterator[Fault]:
     """Put them into words; a misspelt key is one fault, not also a missing one."""
     meant: set[KeyPath] = set()
     for error in errors:
@@ -194,7 +168,7 @@ def _explain(errors: list[ErrorDetails], raw: dict[str, Any]) -> Iterator[_Fault
             yield place, words
 
 
-def _reason(error: ErrorDetails, raw: dict[str, Any]) -> _Fault:
+def _reason(error: ErrorDetails, raw: dict[str, Any]) -> Fault:
     """Where a fault of pydantic's stands, and what to write instead."""
     place, kind = plain_path(error["loc"]), error["type"]
     if place[0] == "models" and len(place) > 1:
@@ -223,20 +197,3 @@ def _table(place: KeyPath, raw: dict[str, Any]) -> type[BaseModel] | None:
         return ExpectedDefect if "defects" in place[2:-1] else Picture
     tables: dict[str, type[BaseModel]] = {"engine": EngineRange, "bounds": Bounds}
     return tables.get(str(place[0]))
-
-
-def _tell(name: str, text: str, raw: dict[str, Any], faults: list[_Fault]) -> list[str]:
-    lines = locate(text)
-    told = []
-    for line, place, words in sorted(
-        ((line_of(lines, place), place, words) for place, words in faults), key=lambda one: one[0]
-    )[:MAX_FAULTS]:
-        value = None if "unknown key" in words else show(lookup(raw, place))
-        equals = "" if value is None else f" = {value}"
-        told.append(_printable(f"{name}:{line}: {show_path(place)}{equals}: {words}"))
-    return told
-
-
-def _printable(text: str) -> str:
-    """Keep a fault on one line, whatever the file holds."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

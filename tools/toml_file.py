@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Fault", "load_toml"]
+__all__ = ["Fault", "load_toml", "printable", "read_toml", "tell_faults"]
 
 Fault: TypeAlias = tuple[KeyPath, str]
 """Where, and what is wrong."""
@@ -75,12 +75,12 @@ def load_toml(
     ConfigError
         With every fault of the file, in its order, each ``FILE:LINE: KEY = VALUE: what is wrong``.
     """
-    name = _printable(str(path))
-    text = _read(path, name, what)
+    name = printable(str(path))
+    text = read_toml(path, name, what)
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{name}: is not TOML: {_printable(str(error))}"]) from error
+        raise ConfigError([f"{name}: is not TOML: {printable(str(error))}"]) from error
     made = None
     faults: list[Fault] = []
     try:
@@ -89,11 +89,18 @@ def load_toml(
         faults = list(_explain(error.errors(include_url=False), {"": model, **tables}))
     faults += check(raw)
     if made is None or faults:
-        raise ConfigError(_tell(name, text, raw, faults))
+        raise ConfigError(tell_faults(name, text, raw, faults))
     return made
 
 
-def _read(path: Path, name: str, what: str) -> str:
+def read_toml(path: Path, name: str, what: str) -> str:
+    """The text of a file that is called ``name`` in faults and should be ``what``.
+
+    Raises
+    ------
+    ConfigError
+        It is missing, no file, too large, or not UTF-8.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would make us wait for ever
             raise ConfigError([f"{name}: is no file: name {what}"])
@@ -142,17 +149,18 @@ def _reason(error: ErrorDetails, table: type[BaseModel]) -> Fault:
     return place, f"{words} ({field.description})" if field and field.description else words
 
 
-def _tell(name: str, text: str, raw: Mapping[str, Any], faults: Iterable[Fault]) -> list[str]:
+def tell_faults(name: str, text: str, raw: Mapping[str, Any], faults: Iterable[Fault]) -> list[str]:
+    """Faults in the order of the file, one line each, up to a hundred."""
     lines = locate(text)
     placed = [(line_of(lines, place), place, words) for place, words in faults]
     told = []
     for line, place, words in sorted(placed, key=lambda one: one[0])[:MAX_FAULTS]:
         value = None if "unknown key" in words else show(lookup(raw, place))
         equals = "" if value is None else f" = {value}"
-        told.append(_printable(f"{name}:{line}: {show_path(place)}{equals}: {words}"))
+        told.append(printable(f"{name}:{line}: {show_path(place)}{equals}: {words}"))
     return told
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Keep a fault on one line, whatever the file holds."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
