@@ -10,6 +10,7 @@ from typing import Any
 from edge.camera.base import Frame
 from edge.deadline import Deadline
 from edge.judge import Judgement, Reason
+from edge.setting import Setting
 from models.results import Findings
 
 __all__ = ["Outcome", "Part", "Verdict", "rejected"]
@@ -21,6 +22,8 @@ class Part:
 
     Attributes
     ----------
+    setting
+        What it is judged by.
     camera
         Its name.
     captured
@@ -37,6 +40,7 @@ class Part:
         What the simulated line printed on it; ``None`` on a real one.
     """
 
+    setting: Setting
     camera: str
     captured: float
     time: datetime
@@ -96,6 +100,11 @@ class Verdict:
     publish: float
 
     @property
+    def id(self) -> str:
+        """Names the part among all that the station ever saw; fit for a file name."""
+        return f"{self.part.setting.run}-{self.part.camera}-{self.number}"
+
+    @property
     def ok(self) -> bool:
         """Whether the part passes."""
         return self.outcome.judgement.ok
@@ -117,10 +126,14 @@ class Verdict:
     def as_record(self) -> dict[str, Any]:
         """What is written down of it: plain values, fit for JSON; times in milliseconds."""
         stages = {**self.outcome.stages, "publish": self.publish}
+        job = self.part.setting.station.job
         return {
+            "id": self.id,
             "camera": self.part.camera,
             "part": self.number,
             "time": self.part.time.isoformat(timespec="milliseconds"),
+            "product": job.product,
+            "lot": job.lot,
             "verdict": "OK" if self.ok else "NG",
             "reasons": [
                 {"rule": r.rule, "code": r.code, "en": r.text("en"), "zh": r.text("zh")}

@@ -16,12 +16,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edge.camera import open_camera
 from edge.camera.base import Frame
@@ -29,16 +25,16 @@ from edge.camera.capture import Capture, Limits, State
 from edge.camera.mailbox import Mailbox
 from edge.deadline import Deadline
 from edge.engines import pin_current_thread
-from edge.families import Inspector
 from edge.judge import Judgement, Reason, judge
 from edge.loop.sequencer import Sequencer
-from edge.station import Camera, Region, Station
+from edge.setting import Setting
+from edge.station import Camera
 from edge.verdict import Outcome, Part, Verdict, rejected
 from models.errors import ImageError, LineguardError
 from models.results import Findings
 from models.stopwatch import Stopwatch
 
-__all__ = ["Lane", "SharedModel"]
+__all__ = ["Lane"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,33 +42,15 @@ IDLE_WAIT_S = 0.2
 """How long inference waits for a part before it looks whether it should stop."""
 
 
-@dataclass(frozen=True)
-class SharedModel:
-    """An open model and the lock that lets one camera at a time use it."""
-
-    inspector: Inspector
-    lock: threading.Lock
-    cores: tuple[int, ...] = ()
-
-    def inspect(self, image: NDArray[np.uint8], region: Region, watch: Stopwatch) -> Findings:
-        """Wait for the model, which counts as ``wait``, and look."""
-        with watch("wait"):
-            self.lock.acquire()
-        try:
-            return self.inspector.inspect(image, region, watch)
-        finally:
-            self.lock.release()
-
-
 class Lane:
     """One camera of a station at work.
 
     Parameters
     ----------
-    station, camera
-        The station, and which of its cameras this is.
-    models
-        All open models of the station, by name.
+    setting
+        Asked for each part: what it is judged by.
+    camera
+        Which of the station's cameras this is.
     clock
         The wall clock, with time zone.
     admit
@@ -85,19 +63,17 @@ class Lane:
 
     def __init__(
         self,
-        station: Station,
+        setting: Callable[[], Setting],
         camera: Camera,
-        models: Mapping[str, SharedModel],
         clock: Callable[[], datetime],
         admit: Callable[[], bool],
         publish: Callable[[Verdict], None],
         on_state: Callable[[str, State, str], None],
     ) -> None:
-        self._station, self._camera, self._clock = station, camera, clock
+        self._setting, self._camera, self._clock = setting, camera, clock
         self._admit, self._publish = admit, publish
-        self._regions = [(r, models[r.model]) for r in station.regions_of(camera.name)]
-        self._rules = station.rules_of(camera.name)
-        self._sequencer = Sequencer(station.station.deadline_ms)
+        self._deadline_ms = setting().station.station.deadline_ms
+        self._sequencer = Sequencer(self._deadline_ms)
         self._capture = Capture(
             lambda: open_camera(camera.source),
             self._on_frame,
@@ -162,10 +138,11 @@ class Lane:
     def _part(self, captured: float, frame: Frame | None) -> Part:
         now = time.monotonic()
         return Part(
+            setting=self._setting(),
             camera=self._camera.name,
             captured=captured,
             time=self._clock() - timedelta(seconds=now - captured),
-            deadline=Deadline(captured + self._station.station.deadline_ms / 1000),
+            deadline=Deadline(captured + self._deadline_ms / 1000),
             queued=now,
             frame=frame,
             truth=frame.truth if frame else None,
@@ -189,17 +166,24 @@ class Lane:
         return not self._stopping.is_set() and self._admit() and self._sequencer.open(part)
 
     def _infer(self) -> None:
-        cores = sorted({core for _, model in self._regions for core in model.cores})
-        if cores:
-            pin_current_thread(cores)
+        pinned: Setting | None = None
         while not self._stopping.is_set():
             part = self._mailbox.take(IDLE_WAIT_S)
             if part is None:
                 continue
             if self._camera.policy == "freshest" and not self._open(part):
                 continue
+            if part.setting is not pinned:
+                pinned = part.setting
+                self._pin(pinned)
             if not part.deadline.expired:  # else its verdict stands already: catch up
                 self._sequencer.decide(part, self._inspect(part))
+
+    def _pin(self, setting: Setting) -> None:
+        models = setting.regions(self._camera.name)
+        cores = sorted({core for _, model in models for core in model.cores})
+        if cores:
+            pin_current_thread(cores)
 
     def _inspect(self, part: Part) -> Outcome:
         assert part.frame is not None  # noqa: S101 - parts without a picture never get here
@@ -209,7 +193,7 @@ class Lane:
         watch.seconds["wait"] = start - part.queued
         findings: dict[str, Findings | None] = {}
         failures: list[Reason] = []
-        for region, model in self._regions:
+        for region, model in part.setting.regions(self._camera.name):
             try:
                 findings[region.name] = model.inspect(part.frame.image, region, watch)
             except LineguardError as error:
@@ -222,9 +206,9 @@ class Lane:
             return Outcome(Judgement(False, tuple(failures)), findings, watch.seconds)
         with watch("judge"):
             judgement = judge(
-                self._rules,
+                part.setting.rules(self._camera.name),
                 findings,
-                self._station.job,
+                part.setting.station.job,
                 self._clock().astimezone().date(),
                 self._camera.mm_per_pixel,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,11 @@ from edge.camera.capture import State
 from edge.deadline import Deadline
 from edge.families import Inspector, open_inspector
 from edge.io.base import Output
-from edge.loop.lane import Lane, SharedModel
+from edge.judge import Job
+from edge.loop.lane import Lane
 from edge.loop.outlet import Outlet
 from edge.loop.tally import Tally
+from edge.setting import BundleName, Setting
 from edge.station import Station
 from edge.verdict import Verdict
 from models.errors import ConfigError, ModelError
@@ -71,6 +74,8 @@ class Line:
         Parts after which the line takes no more; ``None`` for ever.
     clock
         The wall clock, with time zone; the judge's "today" comes from it.
+    bundle
+        Where the models come from, if it is a bundle.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Line:
         *,
         limit: int | None = None,
         clock: Callable[[], datetime] = _now,
+        bundle: BundleName | None = None,
     ) -> None:
         self.tally = Tally()
         self._admitted, self._limit = 0, limit
@@ -88,16 +94,24 @@ class Line:
         self._stopped = False
         self._wake = threading.Event()
         self._outlets = [Outlet(output, self._wake.set) for output in outputs]
-        models = {
-            name: SharedModel(inspector, threading.Lock(), tuple(station.models[name].cores))
-            for name, inspector in inspectors.items()
-        }
+        run = f"{clock().astimezone(timezone.utc):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        self._setting = Setting.of(run, station, inspectors, bundle)
         self._lanes = {
             camera.name: Lane(
-                station, camera, models, clock, self._admit, self._publish, self._on_state
+                lambda: self._setting, camera, clock, self._admit, self._publish, self._on_state
             )
             for camera in station.cameras
         }
+
+    @property
+    def setting(self) -> Setting:
+        """What the next part is judged by."""
+        return self._setting
+
+    def change_job(self, job: Job) -> None:
+        """From the next part on, make something else."""
+        with self._lock:
+            self._setting = self._setting.with_job(job)
 
     def run(self) -> None:
         """Work until every camera has ended, the limit is reached, or :meth:`stop` is called.

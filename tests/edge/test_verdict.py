@@ -1,14 +1,12 @@
 """What is written down of a verdict."""
 
 import json
-import time
-from datetime import datetime, timezone
 
 import numpy as np
+from verdict_lab import RUN, lab_verdict
 
-from edge.deadline import Deadline
 from edge.judge import Judgement
-from edge.verdict import Outcome, Part, Verdict
+from edge.verdict import Outcome
 from models.ppocr.geometry import box_quad
 from models.results import Defect, Findings, TextLine
 
@@ -21,10 +19,11 @@ def test_the_record_lists_lines_and_defects_by_region() -> None:
         ),
         "failed": None,
     }
-    now = time.monotonic()
-    part = Part("top", now, datetime.now(timezone.utc), Deadline(now + 1), now, None)
-    record = Verdict(1, part, Outcome(Judgement(False), found), 0.1, 0.0).as_record()
+    verdict = lab_verdict(1, Outcome(Judgement(False), found))
+    record = verdict.as_record()
     assert json.loads(json.dumps(record)) == record
+    assert record["id"] == f"{RUN}-top-1"
+    assert (record["product"], record["lot"]) == ("Green tea 500 ml", "L2611A")
     assert record["read"] == {"label": [{"text": "LOT 1", "score": 0.9877}], "face": []}
     assert record["defects"] == {
         "label": [],

@@ -2,26 +2,18 @@
 
 import io
 import re
-import time
-from datetime import datetime, timezone
 
 import pytest
 from rich.console import Console
+from verdict_lab import lab_verdict
 
-from edge.deadline import Deadline
 from edge.judge import Judgement, Language, Reason
-from edge.verdict import Outcome, Part, Verdict, rejected
+from edge.verdict import Outcome, rejected
 from tools.terminal import KEPT, Terminal
 
 WORDS = {"en": ("OK", "NG", "FAULT", "waiting"), "zh": ("合格", "不合格", "设备故障", "等待")}
 GREEN, RED, YELLOW = "\x1b[1;37;42m", "\x1b[1;37;41m", "\x1b[1;30;43m"
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
-
-
-def verdict(number: int, outcome: Outcome) -> Verdict:
-    now = time.monotonic()
-    part = Part("top", now, datetime.now(timezone.utc), Deadline.after(1), now, None)
-    return Verdict(number, part, outcome, 0.123, 0.001)
 
 
 OK = Outcome(Judgement(True, ()))
@@ -65,7 +57,7 @@ def test_before_the_first_part_it_waits(screen: Screen, language: Language) -> N
 
 @LANGUAGES
 def test_an_ok_part_is_green_and_has_no_reason(screen: Screen, language: Language) -> None:
-    screen.terminal.verdict(verdict(3, OK))
+    screen.terminal.verdict(lab_verdict(3, OK))
     shown = screen.shown(styles=True)
     assert re.search(re.escape(GREEN) + rf"[^\x1b]*✔ {WORDS[language][0]}", shown)
     assert RED not in shown
@@ -76,7 +68,7 @@ def test_an_ok_part_is_green_and_has_no_reason(screen: Screen, language: Languag
 
 @LANGUAGES
 def test_an_ng_part_is_red_and_says_why(screen: Screen, language: Language) -> None:
-    screen.terminal.verdict(verdict(4, WRONG_LOT))
+    screen.terminal.verdict(lab_verdict(4, WRONG_LOT))
     shown = screen.shown(styles=True)
     assert re.search(re.escape(RED) + rf"[^\x1b]*✘ {WORDS[language][1]}", shown)
     assert GREEN not in shown
@@ -87,7 +79,7 @@ def test_an_ng_part_is_red_and_says_why(screen: Screen, language: Language) -> N
 
 @LANGUAGES
 def test_a_fault_of_the_machine_is_not_a_verdict(screen: Screen, language: Language) -> None:
-    screen.terminal.verdict(verdict(1, OK))
+    screen.terminal.verdict(lab_verdict(1, OK))
     screen.terminal.camera("top", "lost", "no picture for 2 s")
     shown = screen.shown(styles=True)
     fault = f"⚠ {WORDS[language][2]}  top: no picture for 2 s"
@@ -99,7 +91,7 @@ def test_a_fault_of_the_machine_is_not_a_verdict(screen: Screen, language: Langu
 
 @LANGUAGES
 def test_a_part_without_a_picture_is_ng_and_says_why(screen: Screen, language: Language) -> None:
-    screen.terminal.verdict(verdict(1, rejected("no_frame", camera="top")))
+    screen.terminal.verdict(lab_verdict(1, rejected("no_frame", camera="top")))
     shown = screen.shown()
     assert f"✘ {WORDS[language][1]}" in shown
     why = {"en": "camera “top” gave no picture", "zh": "相机“top”没有图像"}
@@ -109,7 +101,7 @@ def test_a_part_without_a_picture_is_ng_and_says_why(screen: Screen, language: L
 @LANGUAGES
 def test_counts_and_the_newest_rejected_parts(screen: Screen, language: Language) -> None:
     for number in range(1, 21):
-        screen.terminal.verdict(verdict(number, WRONG_LOT if number % 2 else OK))
+        screen.terminal.verdict(lab_verdict(number, WRONG_LOT if number % 2 else OK))
     shown = screen.shown()
     ok, ng = WORDS[language][:2]
     assert f"20 · {ok} 10 · {ng} 10" in shown

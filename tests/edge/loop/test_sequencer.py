@@ -1,21 +1,15 @@
 import threading
 import time
-from datetime import datetime, timezone
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from verdict_lab import lab_part
 
-from edge.deadline import Deadline
 from edge.judge import Judgement
 from edge.loop.sequencer import Sequencer
-from edge.verdict import Outcome, Part, Verdict
+from edge.verdict import Outcome, Verdict
 
 GOOD = Outcome(Judgement(True))
-
-
-def part(seconds: float = 10.0) -> Part:
-    now = time.monotonic()
-    return Part("top", now, datetime.now(timezone.utc), Deadline(now + seconds), now, None)
 
 
 def drain(sequencer: Sequencer) -> list[Verdict]:
@@ -31,7 +25,7 @@ def test_one_verdict_each_in_order_whatever_the_order_of_decisions(
     order: list[int], never: set[int]
 ) -> None:
     sequencer = Sequencer(1)
-    parts = [part(0.001 if i in never else 10.0) for i in range(6)]
+    parts = [lab_part(seconds=0.001 if i in never else 10.0) for i in range(6)]
     for each in parts:
         assert sequencer.open(each)
     for i in order:
@@ -47,7 +41,7 @@ def test_one_verdict_each_in_order_whatever_the_order_of_decisions(
 
 def test_late_comes_at_the_deadline_not_when_inference_is_done() -> None:
     sequencer = Sequencer(50)
-    slow = part(0.05)
+    slow = lab_part(seconds=0.05)
     sequencer.open(slow)
     start = time.monotonic()
     verdict = sequencer.next()
@@ -61,7 +55,7 @@ def test_late_comes_at_the_deadline_not_when_inference_is_done() -> None:
 
 def test_a_slow_part_does_not_hold_up_the_next_beyond_its_deadline() -> None:
     sequencer = Sequencer(50)
-    slow, quick = part(0.05), part(10)
+    slow, quick = lab_part(seconds=0.05), lab_part()
     sequencer.open(slow)
     sequencer.open(quick)
     sequencer.decide(quick, GOOD)
@@ -74,7 +68,7 @@ def test_a_slow_part_does_not_hold_up_the_next_beyond_its_deadline() -> None:
 
 def test_the_first_decision_counts() -> None:
     sequencer = Sequencer(10)
-    each = part()
+    each = lab_part()
     sequencer.open(each)
     assert sequencer.decide(each, Outcome(Judgement(False)))
     assert not sequencer.decide(each, GOOD)
@@ -84,12 +78,12 @@ def test_the_first_decision_counts() -> None:
 
 def test_stopping_rejects_what_is_undecided_and_takes_nothing_new() -> None:
     sequencer = Sequencer(10)
-    done, pending = part(), part()
+    done, pending = lab_part(), lab_part()
     sequencer.open(done)
     sequencer.open(pending)
     sequencer.decide(done, GOOD)
     sequencer.close(reject_pending=True)
-    assert not sequencer.open(part())
+    assert not sequencer.open(lab_part())
     first, second = drain(sequencer)
     assert first.ok
     assert [r.code for r in second.reasons] == ["stopped"]
@@ -98,7 +92,7 @@ def test_stopping_rejects_what_is_undecided_and_takes_nothing_new() -> None:
 
 def test_next_wakes_for_a_decision_from_another_thread() -> None:
     sequencer = Sequencer(10_000)
-    each = part()
+    each = lab_part()
     sequencer.open(each)
     threading.Timer(0.05, lambda: sequencer.decide(each, GOOD)).start()
     start = time.monotonic()
