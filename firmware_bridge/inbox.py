@@ -13,10 +13,13 @@ MAX_MESSAGE = 5 << 20
 """Bytes; the largest is an offer, with an envelope of 4 MiB at most."""
 
 _HOLD = 1 << 18
-"""Bytes of messages that nobody has fetched, beyond which nothing more is acknowledged."""
+"""Bytes that messages take which nobody has fetched, beyond which nothing more is acknowledged."""
 
 _FULL = _HOLD + (4 << 20)
 """And beyond which nothing is taken in: only for a sender that minds no window."""
+
+_COST = 64
+"""Bytes that a message takes beside its own: without them the short ones would be free."""
 
 _DELAY = 0.02
 """Seconds that an ACK may wait for a second frame."""
@@ -32,7 +35,7 @@ class Inbox:
         self._parts: list[bytes] = []
         self._length = 0  # of the parts
         self._messages: deque[bytes] = deque()
-        self._held = 0  # bytes of the messages
+        self._held = 0  # bytes that the messages take
         self._told = 0  # the last `first` of an ACK
         self._quiet = 0  # frames since the last ACK
         self.ack_at = math.inf
@@ -70,7 +73,7 @@ class Inbox:
         if payload[0] & 1:
             message = b"".join(self._parts)
             self._messages.append(message)
-            self._held += len(message)
+            self._held += len(message) + _COST
             self._parts.clear()
             self._length = 0
 
@@ -92,7 +95,8 @@ class Inbox:
         if not self._messages:
             return None
         message = self._messages.popleft()
-        if self._held > _HOLD >= self._held - len(message):
+        left = self._held - len(message) - _COST
+        if self._held > _HOLD >= left:
             self.ack_at = 0.0  # the sender waits for it
-        self._held -= len(message)
+        self._held = left
         return message

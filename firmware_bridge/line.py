@@ -6,7 +6,8 @@ import heapq
 import itertools
 import math
 import random
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from firmware_bridge.link import Link, Role, State
 
@@ -32,6 +33,8 @@ class Faults:
         it comes after later ones, that its end is lost.
     disconnect
         Seconds after which nothing passes any more, and both ends are told.
+    struck
+        How often each has gone wrong so far, by its name; of flips, the bits.
     """
 
     flip: float = 0.0
@@ -41,6 +44,7 @@ class Faults:
     truncate: float = 0.0
     disconnect: float = math.inf
     seed: int = 0
+    struck: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
 
 
 class Line:
@@ -113,6 +117,8 @@ class Line:
         self.now = max(self.now, min(until, self.next_event()))
         if self.now >= self._cut:
             self._coming.clear()
+            if self.ends[0].state is not State.CLOSED:
+                self._faults.struck["disconnect"] += 1
             for link in self.ends:
                 link.close("the line was cut")
                 link.poll(self.now)
@@ -148,27 +154,34 @@ class Line:
 
     def _harm(self, data: bytes) -> list[tuple[bytes, float]]:
         """What arrives of ``data``, and how many seconds late."""
-        faults, dice = self._faults, self._random
+        faults, dice, struck = self._faults, self._random, self._faults.struck
         late = 0.0
         if faults.flip:
             data = self._flip(data)
         if faults.drop and dice.random() < faults.drop:
             begin = dice.randrange(len(data))
             data = data[:begin] + data[begin + 1 + dice.randrange(len(data) - begin) :]
+            struck["drop"] += 1
         if faults.truncate and dice.random() < faults.truncate:
             data = data[: dice.randrange(len(data) + 1)]
+            struck["truncate"] += 1
         if faults.delay and dice.random() < faults.delay:
             late = dice.random() * _JITTER
+            struck["delay"] += 1
         if faults.duplicate and dice.random() < faults.duplicate:
+            struck["duplicate"] += 1
             return [(data, late), (data, dice.random() * _JITTER)]
         return [(data, late)]
 
     def _flip(self, data: bytes) -> bytes:
         """Flip bits, stepping from one error to the next rather than from bit to bit."""
-        harmed = bytearray(data)
-        scale = math.log1p(-self._faults.flip)
-        bit = int(math.log(1 - self._random.random()) / scale)
-        while bit < 8 * len(harmed):
+        harmed, bits = bytearray(data), 8 * len(data)
+        scale = math.log1p(-self._faults.flip) if self._faults.flip < 1 else -math.inf
+        bit = -1
+        while True:
+            step = math.log(1 - self._random.random()) / scale  # endless if errors are very rare
+            bit += 1 + int(min(step, bits))
+            if bit >= bits:
+                return bytes(harmed)
             harmed[bit >> 3] ^= 1 << (bit & 7)
-            bit += 1 + int(math.log(1 - self._random.random()) / scale)
-        return bytes(harmed)
+            self._faults.struck["flip"] += 1

@@ -89,7 +89,8 @@ class Session:
                     raise self._ended()
                 if self._driver.clock() >= until:
                     raise TransferError(
-                        f"{self.name}: no message in {deadline:g} s: is the other end busy?",
+                        f"{self.name}: no message in {round(deadline, 2):g} s: "
+                        "is the other end busy?",
                         TIMEOUT,
                     )
                 self._driver.wait(self._link, until)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from edge.agent.golden import golden_fault, percentile_99
+from edge.agent.golden import golden_fault, least_score, percentile_99
 from edge.agent.trial import RUNS
 from edge.families import Inspector, open_inspector
 from edge.station.schema import Model, Region
@@ -34,25 +34,27 @@ from models.images import load_image
 from models.results import Findings
 from models.stopwatch import Stopwatch
 
-__all__ = ["main"]
+__all__ = ["inspect_golden", "main"]
 
 
 def main(files: Path, manifest: Manifest) -> TrialResult:
     """Try the bundle whose payload lies in ``files``."""
     try:
         inspectors = {
-            name: open_inspector(name, _model(name, table, files))
+            name: open_inspector(
+                name, _model(name, table, files), least_score(manifest.golden, name)
+            )
             for name, table in manifest.models.items()
         }
         seen = [(golden, load_image(files / golden.image)) for golden in manifest.golden]
         for golden, image in seen:  # warms up, too
-            if fault := golden_fault(golden, _inspect(inspectors, golden, image)):
+            if fault := golden_fault(golden, inspect_golden(inspectors, golden, image)):
                 return TrialResult(False, f"{golden.image}: {fault}")
         took = []
         for _ in range(-(-RUNS // len(seen))):
             for golden, image in seen:
                 start = time.perf_counter()
-                _inspect(inspectors, golden, image)
+                inspect_golden(inspectors, golden, image)
                 took.append((time.perf_counter() - start) * 1000)
     except LineguardError as error:
         return TrialResult(False, "; ".join(str(error).splitlines()))
@@ -74,9 +76,10 @@ def _model(name: str, table: Mapping[str, Any], files: Path) -> Model:
     return model
 
 
-def _inspect(
+def inspect_golden(
     inspectors: Mapping[str, Inspector], golden: Golden, image: NDArray[np.uint8]
 ) -> Findings:
+    """What a model finds on its golden picture; ``LineguardError`` if its engine fails."""
     region = Region(
         name="golden", camera="golden", model=golden.model, mode=golden.mode, box=golden.box
     )

@@ -1,0 +1,1 @@
+"""Faults and hostile bytes by the thousand: ``docs/faults.md`` says what came of them."""
