@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from edge.families import Inspector
 from edge.judge import Job
-from edge.station import Region, Rule, Station
+from edge.station import BundleName, Region, Rule, Station
 from models.results import Findings
 from models.stopwatch import Stopwatch
 
-__all__ = ["BundleName", "Setting", "SharedModel"]
+__all__ = ["Setting", "SharedModel"]
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,6 @@ class SharedModel:
             self.lock.release()
 
 
-@dataclass(frozen=True)
-class BundleName:
-    """The bundle that models come from.
-
-    Attributes
-    ----------
-    name, version
-        As its manifest says.
-    manifest
-        sha256 of the manifest, 64 hex digits: everything in the bundle hangs on it.
-    """
-
-    name: str
-    version: str
-    manifest: str
-
-
 @dataclass(frozen=True, eq=False)
 class Setting:
     """What a part is judged by.
@@ -69,29 +52,25 @@ class Setting:
         With the job of the moment.
     models
         The station's open models by name.
-    bundle
-        Where they come from, if it is a bundle.
     """
 
     run: str
     station: Station
     models: Mapping[str, SharedModel]
-    bundle: BundleName | None = None
 
     @classmethod
-    def of(
-        cls,
-        run: str,
-        station: Station,
-        inspectors: Mapping[str, Inspector],
-        bundle: BundleName | None = None,
-    ) -> Setting:
+    def of(cls, run: str, station: Station, inspectors: Mapping[str, Inspector]) -> Setting:
         """A setting of freshly opened models."""
         models = {
             name: SharedModel(inspector, threading.Lock(), tuple(station.models[name].cores))
             for name, inspector in inspectors.items()
         }
-        return cls(run, station, models, bundle)
+        return cls(run, station, models)
+
+    @property
+    def bundle(self) -> BundleName | None:
+        """Where models come from, if it is a bundle."""
+        return self.station.active.name if self.station.active else None
 
     def with_job(self, job: Job) -> Setting:
         """The same, making something else."""

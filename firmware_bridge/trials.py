@@ -14,7 +14,10 @@ from firmware_bridge.state import Letter
 from models.bundle import Manifest
 from models.errors import BundleError, TransferError
 
-__all__ = ["Trial", "TrialResult", "Trials"]
+__all__ = ["IDLE", "Trial", "TrialResult", "Trials"]
+
+IDLE = "idle"
+"""File in the folder of a box: the station's word that nobody waits for its verdicts."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Trials:
 
     def idle(self) -> bool:
         """Whether the station says (by a file ``idle``) that nobody waits for its verdicts."""
-        return (self._slots.root / "idle").exists()
+        return (self._slots.root / IDLE).exists()
 
     def tick(self) -> None:
         """Write down the end of a trial, or start one that is due.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, time
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from edge.verdict import Verdict
 from tools.line import TODAY, PartTruth
 from tools.running import register_line, stopped_by_signals
 
-__all__ = ["GOAL", "Agreement", "demo_station", "run_demo"]
+__all__ = ["GOAL", "Agreement", "demo_clock", "demo_station", "run_demo"]
 
 GOAL = 0.99
 """Share of verdicts that must equal the truth for the demonstration to count as passed."""
@@ -84,17 +87,27 @@ def demo_station(parts: int, seed: int, rate: float) -> Station:
     return station.model_copy(update={"cameras": cameras})
 
 
-def run_demo(station: Station, outputs: Sequence[Output]) -> tuple[dict[str, Any], Agreement]:
-    """Run it to its end, or until it is stopped by a signal.
+def demo_clock() -> Callable[[], datetime]:
+    """The line's own clock: noon of its date at the start, whatever the machine's says."""
+    noon, start = datetime.combine(TODAY, time_of_day(12)).astimezone(), time.monotonic()
+    return lambda: noon + timedelta(seconds=time.monotonic() - start)
+
+
+def run_demo(
+    station: Station,
+    outputs: Sequence[Output],
+    clock: Callable[[], datetime],
+    around: Callable[[Line], AbstractContextManager[object]] = nullcontext,
+) -> tuple[dict[str, Any], Agreement]:
+    """Run it to its end, or until it is stopped by a signal; ``around`` it, whatever shows it.
 
     Returns
     -------
     The summary, and what it was counted from.
     """
     agreement = Agreement()
-    noon = datetime.combine(TODAY, time(12)).astimezone()
-    line = Line(station, open_models(station), [*outputs, agreement], clock=lambda: noon)
-    with stopped_by_signals(line):
+    line = Line(station, open_models(station), [*outputs, agreement], clock=clock)
+    with around(line), stopped_by_signals(line):
         line.run()
     counted = line.summary()
     summary = {

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from rich.console import Console
+
 from edge.camera import register
 from edge.camera.base import Camera
 from edge.camera.source import Source
+from edge.display.state import DisplayState
 from edge.io.base import Output
-from edge.io.jsonl import JsonlOutput
-from edge.loop import Line
+from edge.io.wiring import open_outputs
+from edge.loop import Changeover, Line
 from edge.station import Station
 from models.errors import InputError
 
-__all__ = ["needs_line_extra", "register_line", "station_outputs", "stopped_by_signals"]
+__all__ = [
+    "displayed",
+    "followed",
+    "needs_line_extra",
+    "register_line",
+    "station_changes",
+    "station_display",
+    "station_outputs",
+    "stopped_by_signals",
+]
+
+_log = logging.getLogger(__name__)
 
 
 def register_line() -> None:
@@ -64,6 +79,68 @@ def stopped_by_signals(line: Line) -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def station_outputs(station: Station) -> list[Output]:
-    """The outputs that the station file names; ``StorageError`` if one cannot be opened."""
-    return [JsonlOutput.open(Path(output.path)) for output in station.outputs]
+def station_outputs(station: Station, displays: Sequence[DisplayState] = ()) -> list[Output]:
+    """The records and outputs that the station file names; their faults are logged, and displayed.
+
+    Raises
+    ------
+    InputError, DeviceError
+        One cannot be opened.
+    """
+
+    def show(name: str, fault: str | None) -> None:
+        _log.log(logging.INFO if fault is None else logging.ERROR, "%s: %s", name, fault or "works")
+        for display in displays:
+            display.fault(name, fault)
+
+    return open_outputs(station, show)
+
+
+def station_changes(
+    station: Station, path: Path, displays: Sequence[DisplayState] = ()
+) -> list[Changeover]:
+    """What brings flashed bundles onto the running line, if the station file names a bundle."""
+    if station.bundle is None:
+        return []
+
+    def tell(good: bool, text: str) -> None:
+        _log.log(logging.INFO if good else logging.ERROR, "%s", text)
+        for display in displays:
+            display.fault("bundle", None if good else text)
+
+    return [Changeover(path, Path(station.bundle.root), tell)]
+
+
+def station_display(station: Station) -> list[DisplayState]:
+    """The display, an output of the line, if the station file asks for one."""
+    return [DisplayState(station)] if station.display else []
+
+
+def followed(changes: Sequence[Changeover], line: Line) -> None:
+    """Begin to follow the active slot; ``line`` is about to run."""
+    for change in changes:
+        change.follow(line)
+
+
+@contextmanager
+def displayed(displays: Sequence[DisplayState], line: Line, console: Console) -> Iterator[None]:
+    """Serve the display of a station, and say where.
+
+    Raises
+    ------
+    ConfigError, DeviceError
+        The token file or the address is no good.
+    """
+    table = line.setting.station.display
+    if not displays or table is None:
+        yield
+        return
+    from edge.display.server import serve  # takes half a second, which other stations do without
+
+    with serve(displays[0], line, table) as serving:
+        if console.is_terminal:
+            said = serving.link
+        else:  # a log, which others may read
+            said = f"{serving.address} (token: {table.token_file})"
+        console.print(f"display        {said}", soft_wrap=True, highlight=False)
+        yield

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from edge.camera.capture import State
 from edge.verdict import Verdict
 
-__all__ = ["Output"]
+__all__ = ["Output", "Signalled"]
 
 
 class Output(Protocol):
@@ -32,3 +33,31 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Nothing more comes; finish what was begun."""
+
+
+@dataclass(frozen=True)
+class Signalled:
+    """What an output told somebody about a part, and whether it was understood.
+
+    Attributes
+    ----------
+    part
+        The id of its verdict.
+    output
+        Name of the output.
+    said
+        What it said, in its own words.
+    at
+        When, on the wall clock: seconds since 1970 UTC.
+    acknowledged
+        When the other side said that it has it, likewise; ``None`` if it did not, or cannot.
+    error
+        What went wrong, in one line; ``None`` if nothing did.
+    """
+
+    part: str
+    output: str
+    said: str
+    at: float
+    acknowledged: float | None = None
+    error: str | None = None

@@ -112,6 +112,11 @@ class Lane:
         return self._capture.state == "ended" and not unseen and self._sequencer.idle
 
     @property
+    def idle(self) -> bool:
+        """Whether no verdict is owed at this moment."""
+        return self._sequencer.idle
+
+    @property
     def counters(self) -> dict[str, int]:
         """What the camera lost and how often it was lost."""
         seen = self._capture.counters

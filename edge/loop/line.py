@@ -17,7 +17,7 @@ from edge.judge import Job
 from edge.loop.lane import Lane
 from edge.loop.outlet import Outlet
 from edge.loop.tally import Tally
-from edge.setting import BundleName, Setting
+from edge.setting import Setting
 from edge.station import Station
 from edge.verdict import Verdict
 from models.errors import ConfigError, ModelError
@@ -74,8 +74,6 @@ class Line:
         Parts after which the line takes no more; ``None`` for ever.
     clock
         The wall clock, with time zone; the judge's "today" comes from it.
-    bundle
-        Where the models come from, if it is a bundle.
     """
 
     def __init__(
@@ -86,7 +84,6 @@ class Line:
         *,
         limit: int | None = None,
         clock: Callable[[], datetime] = _now,
-        bundle: BundleName | None = None,
     ) -> None:
         self.tally = Tally()
         self._admitted, self._limit = 0, limit
@@ -95,7 +92,7 @@ class Line:
         self._wake = threading.Event()
         self._outlets = [Outlet(output, self._wake.set) for output in outputs]
         run = f"{clock().astimezone(timezone.utc):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        self._setting = Setting.of(run, station, inspectors, bundle)
+        self._setting = Setting.of(run, station, inspectors)
         self._lanes = {
             camera.name: Lane(
                 lambda: self._setting, camera, clock, self._admit, self._publish, self._on_state
@@ -112,6 +109,36 @@ class Line:
         """From the next part on, make something else."""
         with self._lock:
             self._setting = self._setting.with_job(job)
+
+    def change_models(self, station: Station, inspectors: Mapping[str, Inspector]) -> Setting:
+        """From the next part on, judge by other models, regions and rules; the job stays.
+
+        Gives the setting until then, which :meth:`restore` brings back.
+
+        Raises
+        ------
+        ConfigError
+            The station has other cameras: those change with a new start.
+        """
+        with self._lock:
+            old = self._setting
+            if station.cameras != old.station.cameras or station.station != old.station.station:
+                raise ConfigError(
+                    [f"{station.station.name}: [station] or [[cameras]] changed: start it anew"]
+                )
+            job = old.station.job
+            self._setting = Setting.of(old.run, station.with_job(job), inspectors)
+            return old
+
+    def restore(self, setting: Setting) -> None:
+        """From the next part on, judge as by ``setting`` again; the job stays."""
+        with self._lock:
+            self._setting = setting.with_job(self._setting.station.job)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for a verdict at this moment."""
+        return all(lane.idle for lane in self._lanes.values())
 
     def run(self) -> None:
         """Work until every camera has ended, the limit is reached, or :meth:`stop` is called.

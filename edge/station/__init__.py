@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from edge.judge.rules import Job, Rule
+from edge.station.bundle import ActiveBundle, BundleName
 from edge.station.load import example_station, load_station
 from edge.station.schema import (
+    BundleTable,
     Camera,
+    Display,
     JsonlOutput,
     Line,
     Model,
     PpocrModel,
     PpyoloeModel,
+    RecordsTable,
     Region,
     Station,
 )
 
 __all__ = [
+    "ActiveBundle",
+    "BundleName",
+    "BundleTable",
     "Camera",
+    "Display",
     "Job",
     "JsonlOutput",
     "Line",
     "Model",
     "PpocrModel",
     "PpyoloeModel",
+    "RecordsTable",
     "Region",
     "Rule",
     "Station",

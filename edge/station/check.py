@@ -26,6 +26,7 @@ _REFERENCES = (
     ("regions", "model", "models"),
     ("rules", "region", "regions"),
     ("rules", "rules", "rules"),
+    ("outputs", "camera", "cameras"),
 )
 """Section and key that name something, and the section where it stands."""
 
@@ -79,6 +80,20 @@ def check(draft: Draft) -> Iterator[Fault]:
             yield from _leaf(("rules", position), rule, regions, cameras, draft.models)
     yield from _groups(draft, regions)
     yield from _unjudged(draft)
+    yield from _gates(draft)
+
+
+def _gates(draft: Draft) -> Iterator[Fault]:
+    """Gates that a part reaches before its verdict is due."""
+    deadline = lookup(draft.raw, ("station", "deadline_ms"))
+    outputs = draft.raw.get("outputs")
+    for position, entry in enumerate(outputs if isinstance(outputs, list) else ()):
+        gate = entry.get("gate_ms") if isinstance(entry, dict) else None
+        if isinstance(gate, int) and isinstance(deadline, int) and 0 < gate <= deadline:
+            yield (
+                ("outputs", position, "gate_ms"),
+                f"must be more than deadline_ms, {deadline}: a part must not get there unjudged",
+            )
 
 
 def _twice(section: str, draft: Draft) -> Iterator[Fault]:

@@ -12,11 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from edge.judge.rules import Rule
+from edge.station.bundle import ActiveBundle, active_bundle
 from edge.station.check import Draft, check
 from edge.station.lines import KeyPath, line_of, locate
 from edge.station.schema import Camera, Model, Region, Station
 from edge.station.words import lookup, plain_path, reason, show, show_path, table_of
-from models.errors import ConfigError
+from models.errors import BundleError, ConfigError, StorageError
 from models.nearest import nearest
 
 if sys.version_info >= (3, 11):
@@ -41,9 +42,10 @@ _ENTRY: dict[str, TypeAdapter[Any]] = {
 
 
 def load_station(path: Path) -> Station:
-    """Read a station file. Touches nothing but that file: no camera, no model.
+    """Read a station file. Touches no camera and no model.
 
-    Paths in it are made to start at its folder.
+    Paths in it are made to start at its folder. Where it names a bundle, the models of the one that
+    is active now are added to its own.
 
     Raises
     ------
@@ -60,6 +62,7 @@ def load_station(path: Path) -> Station:
         raise ConfigError([_syntax(name, text, str(error))]) from error
     context = {"folder": path.parent}
     station = None
+    active, missing = _add_models(raw, path.parent)
     faults: list[tuple[KeyPath, str]] = []
     broken: set[KeyPath] = set()
     try:
@@ -69,9 +72,32 @@ def load_station(path: Path) -> Station:
         broken = {place[:2] for place, _ in found}
         faults = _explain(found, raw)
     faults += check(_draft(raw, broken, context))
+    if missing:  # what is told of models follows from it
+        faults = [*missing, *(fault for fault in faults if fault[0] != ("models",))]
     if station is None or faults:
         raise ConfigError(_tell(name, text, raw, faults))
-    return station
+    return station.with_active(active)
+
+
+def _add_models(
+    raw: dict[str, Any], folder: Path
+) -> tuple[ActiveBundle | None, list[tuple[KeyPath, str]]]:
+    """Write the models of the bundle that ``raw`` names into it; or say why there are none."""
+    root = lookup(raw, ("bundle", "root"))
+    if not isinstance(root, str) or not root.isprintable():
+        return None, []
+    try:
+        active = active_bundle(folder / Path(root).expanduser())
+    except (BundleError, StorageError, RuntimeError) as error:
+        return None, [(("bundle", "root"), str(error))]
+    own = raw.setdefault("models", {})
+    if not isinstance(own, dict):
+        return None, []
+    twice = [name for name in active.models if name in own]
+    for name, table in active.models.items():
+        own.setdefault(name, dict(table))
+    words = f"is a model of the bundle {active.name} too: leave it out, or give it another name"
+    return active, [(("models", name), words) for name in twice]
 
 
 def example_station() -> str:

@@ -6,23 +6,29 @@ A bound's reason stands in the description of its key, which a fault quotes.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from edge.camera import check_source
 from edge.judge.fields import Box, Many, Name, Table
 from edge.judge.rules import Job, LeafRule, Rule
+from edge.station.bundle import ActiveBundle
+from edge.station.outputs import JsonlOutput, OutputTable
+from edge.station.paths import FilePath as _Path
+from edge.station.records import RecordsTable
 from models.errors import InputError
 
 __all__ = [
+    "BundleTable",
     "Camera",
+    "Display",
     "JsonlOutput",
     "Line",
     "Model",
     "PpocrModel",
     "PpyoloeModel",
+    "RecordsTable",
     "Region",
     "Station",
     "leaves",
@@ -37,27 +43,22 @@ def _source(source: str) -> str:
     return source
 
 
-def _path(path: str, info: ValidationInfo) -> str:
-    """Make a path stand on its own: relative ones start at the folder of the station file."""
-    if path.startswith("zoo:"):
-        if not re.fullmatch(r"zoo:[a-z0-9][a-z0-9._-]*", path):
-            raise ValueError("must be zoo: and a name in small letters, digits, . _ -")
-        return path
-    if not path.isprintable():
-        raise ValueError("must not hold control characters")
-    try:
-        return str((info.context or {}).get("folder", Path()) / Path(path).expanduser())
-    except RuntimeError as error:  # ~nobody
-        raise ValueError("names the home of a user that does not exist") from error
-
-
 def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
     if len(set(values)) < len(values):
         raise ValueError("names one twice")
     return values
 
 
-_Path = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_path)]
+def _host_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+        raise ValueError("must be a host name: letters, digits, . and -, no port")
+    return name.lower()
+
+
+def _time_of_day(text: str) -> str:
+    if not re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d", text, re.ASCII):
+        raise ValueError("must be a time of day from 00:00 to 23:59")
+    return text
 
 
 class Line(Table):
@@ -132,6 +133,12 @@ Model: TypeAlias = Annotated[PpocrModel | PpyoloeModel, Field(discriminator="fam
 """Any named model; a new family is one more class in the union."""
 
 
+class BundleTable(Table):
+    """The bundle that brings models."""
+
+    root: _Path = Field(description="folder of `lineguard agent`; its active slot is what runs")
+
+
 class Region(Table):
     """What one model looks at in the pictures of one camera."""
 
@@ -148,11 +155,26 @@ class Region(Table):
     )
 
 
-class JsonlOutput(Table):
-    """Verdicts as one JSON object a line."""
+class Display(Table):
+    """The page for operators, and the REST interface behind it."""
 
-    kind: Literal["jsonl"]
-    path: _Path = Field(description="file that is appended to; relative to the station file")
+    host: Annotated[str, Field(max_length=255)] = Field(
+        "127.0.0.1",
+        description="address to listen on; 0.0.0.0 lets in tablets, and all others of the network",
+    )
+    port: int = Field(8765, ge=1, le=65535, description="TCP port")
+    names: Many[Annotated[str, Field(max_length=255), AfterValidator(_host_name)]] = Field(
+        (), max_length=16, description="names by which browsers call the box, besides its address"
+    )
+    token_file: _Path = Field(
+        "display.token",
+        validate_default=True,
+        description="holds what changes of the job need; made, for its owner alone, if missing",
+    )
+    language: Literal["en", "zh"] = Field("en", description="that a page begins with")
+    shifts: Annotated[
+        Many[Annotated[str, AfterValidator(_time_of_day)]], AfterValidator(_distinct)
+    ] = Field((), max_length=8, description="local times HH:MM at which the counters begin anew")
 
 
 class Station(Table):
@@ -163,6 +185,7 @@ class Station(Table):
     cameras: Many[Camera] = Field(
         min_length=1, max_length=16, description="one to 16; a box has no cores for more"
     )
+    bundle: BundleTable | None = None
     models: dict[Name, Model] = Field(
         min_length=1, max_length=16, description="one to 16; each stays in memory"
     )
@@ -172,7 +195,23 @@ class Station(Table):
     rules: Many[Rule] = Field(
         min_length=1, max_length=128, description="one to 128; without one every part would pass"
     )
-    outputs: Many[JsonlOutput] = Field((), max_length=8, description="at most 8")
+    outputs: Many[OutputTable] = Field((), max_length=8, description="at most 8")
+    records: RecordsTable | None = None
+
+    display: Display | None = None
+
+    _active: ActiveBundle | None = PrivateAttr(None)
+
+    @property
+    def active(self) -> ActiveBundle | None:
+        """The bundle that some of its models come from."""
+        return self._active
+
+    def with_active(self, active: ActiveBundle | None) -> Station:
+        """The same station, which knows where its models come from."""
+        station = self.model_copy()
+        station._active = active
+        return station
 
     def camera(self, name: str) -> Camera:
         """The camera of that name; ``KeyError`` if there is none."""

@@ -12,12 +12,14 @@ from edge.camera.source import mask
 from edge.judge.fields import Table
 from edge.judge.rules import GroupRule, Job, LeafRule
 from edge.station.lines import KeyPath
+from edge.station.outputs import OutputTable
 from edge.station.schema import (
     Camera,
-    JsonlOutput,
+    Display,
     Line,
     PpocrModel,
     PpyoloeModel,
+    RecordsTable,
     Region,
     Station,
 )
@@ -36,10 +38,11 @@ _TABLES: dict[str, type[Table]] = {
     "job": Job,
     "cameras": Camera,
     "regions": Region,
-    "outputs": JsonlOutput,
+    "display": Display,
+    "records": RecordsTable,
 }
 
-_TAGS = {"rules": "kind", "models": "family"}
+_TAGS = {"rules": "kind", "models": "family", "outputs": "kind"}
 
 
 def _by_tag(tag: str, *classes: type[Table]) -> dict[str, type[Table]]:
@@ -49,6 +52,7 @@ def _by_tag(tag: str, *classes: type[Table]) -> dict[str, type[Table]]:
 _TAGGED: dict[str, dict[str, type[Table]]] = {
     "rules": _by_tag("kind", *get_args(LeafRule), *get_args(GroupRule)),
     "models": _by_tag("family", PpocrModel, PpyoloeModel),
+    "outputs": _by_tag("kind", *get_args(get_args(OutputTable)[0])),
 }
 
 _WORDS = {
@@ -59,6 +63,7 @@ _WORDS = {
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "int_type": "must be a whole number",
+    "literal_error": "must be one of {expected}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "missing": "is missing",
@@ -111,15 +116,16 @@ def reason(error: ErrorDetails, path: KeyPath, raw: Mapping[str, Any]) -> tuple[
     table = table_of(path, raw)
     if kind == "extra_forbidden":
         return path, f"unknown key: {suggest(path[-1], table.model_fields if table else ())}"
-    if kind == "literal_error" and table is not None:
-        known = list(get_args(table.model_fields[str(path[-1])].annotation))
-        return path, f"is not known: {suggest(lookup(raw, path), known)}"
+    field = table.model_fields.get(str(path[-1])) if table is not None else None
+    written = lookup(raw, path)
+    if kind == "literal_error" and isinstance(written, str) and field is not None:
+        known = [str(each) for each in get_args(field.annotation)]
+        return path, f"is not known: {suggest(written, known)}"
     if kind == "missing" and isinstance(path[-1], int):
         return path[:-1], "must be four whole numbers [x0, y0, x1, y1]"
     if kind == "value_error":
         return path, str(context["error"])
     words = _WORDS.get(kind, error["msg"]).format_map(context)
-    field = table.model_fields.get(str(path[-1])) if table is not None else None
     if kind in _EXPLAINED and field is not None and field.description:
         words += f" ({field.description})"
     return path, words

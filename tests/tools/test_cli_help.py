@@ -47,6 +47,10 @@ HELP = {
     "box log": "the newest 200 entries of its journal",
     "box rollback": "Make the bundle active again that was so before",
     "box confirm": "Try the staged bundle now",
+    "records": "What is kept of every part",
+    "records query": "Example: lineguard records query --lot L2611A --verdict NG",
+    "records export": "Example: lineguard records export november.csv --since 2026-11-01",
+    "records show": "Example: lineguard records show 20261122T080000-ab12-top-17",
 }
 
 
@@ -102,6 +106,7 @@ def test_no_arguments_show_the_help(tmp_path: Path) -> None:
         ("flash a.lgb --port x --baud 9600", "--baud", "lineguard flash"),
         ("eval ocr", "--labels", "lineguard eval ocr"),
         ("station chek", "'chek'", "lineguard station"),
+        ("records query --verdict ok", "'ok'", "lineguard records query"),
         ("data render x --ng 2", "--ng", "lineguard data render"),
     ],
 )

@@ -24,6 +24,7 @@ from tools.cli import (
     flash,
     keys,
     read,
+    records,
     run,
     station,
     train,
@@ -83,6 +84,7 @@ app.add_typer(keys.app, name="keys")
 app.command(epilog=EPILOG)(flash.flash)
 app.command(epilog=EPILOG)(agent.agent)
 app.add_typer(box.app, name="box")
+app.add_typer(records.app, name="records")
 
 
 def main() -> None:

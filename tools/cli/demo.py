@@ -24,27 +24,32 @@ def demo(
     """See lineguard work: a simulated line, real models, verdicts compared with the truth.
 
     Cartons, caps and cable markers pass three cameras; about one in five is faulty: a wrong lot,
-    an expired date, wiped print. Each is read and judged. Exit code 1 if fewer than 99% of the
-    verdicts equal the truth.
+    an expired date, wiped print. Each is read and judged, and a browser shows it, if there is
+    one. Exit code 1 if fewer than 99% of the verdicts equal the truth.
 
     Example: lineguard demo --parts 500
     """
+    from edge.display.state import DisplayState
     from edge.io.base import Output
+    from tools.browsing import browsed
     from tools.running import needs_line_extra
     from tools.sheet import Sheet
     from tools.terminal import Terminal
 
     with needs_line_extra():
-        from tools.demonstration import GOAL, demo_station, run_demo
+        from tools.demonstration import GOAL, demo_clock, demo_station, run_demo
 
-    station = demo_station(parts, seed, rate)
+    station, clock = demo_station(parts, seed, rate), demo_clock()
     outputs: list[Output] = [Sheet(sheet)] if sheet else []
     if as_json:
-        summary, agreement = run_demo(station, outputs)
+        summary, agreement = run_demo(station, outputs, clock)
         print_json(summary)
     else:
+        display = DisplayState(station, clock)
+        around = browsed(display, language, parts, console)
         with Terminal(station.station.name, language, console) as terminal:
-            summary, agreement = run_demo(station, [*outputs, terminal])
+            shown = [*outputs, display, terminal]
+            summary, agreement = run_demo(station, shown, clock, around)
         wrong = summary.pop("disagreements")
         print_summary(summary)
         for each in wrong:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import typer
+from rich.console import Console
 
 from tools.cli.output import console, print_json
 
@@ -33,23 +34,36 @@ def run(
     from edge.io.jsonl import JsonlOutput
     from edge.loop import Line, open_models
     from edge.station import load_station
-    from tools.running import register_line, station_outputs, stopped_by_signals
+    from tools.running import (
+        displayed,
+        followed,
+        register_line,
+        station_changes,
+        station_display,
+        station_outputs,
+        stopped_by_signals,
+    )
     from tools.terminal import Terminal
 
     register_line()
     station = load_station(station_file)
     inspectors = open_models(station)
-    outputs: list[Output] = station_outputs(station)
+    displays = station_display(station)
+    outputs: list[Output] = [*station_outputs(station, displays), *displays]
+    changes = station_changes(station, station_file, displays)
+    outputs += changes
     if as_json:
         line = Line(station, inspectors, [*outputs, JsonlOutput.stdout()], limit=parts)
-        with stopped_by_signals(line):
+        with displayed(displays, line, Console(stderr=True)), stopped_by_signals(line):
+            followed(changes, line)
             line.run()
         print_json({"summary": line.summary()})
     else:
-        with Terminal(station.station.name, language, console) as terminal:
-            line = Line(station, inspectors, [*outputs, terminal], limit=parts)
-            with stopped_by_signals(line):
-                line.run()
+        terminal = Terminal(station.station.name, language, console)
+        line = Line(station, inspectors, [*outputs, terminal], limit=parts)
+        with displayed(displays, line, console), terminal, stopped_by_signals(line):
+            followed(changes, line)
+            line.run()
         print_summary(line.summary())
     if parts is not None and line.tally.ng:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 import edge.station
 from edge.judge import judge
-from edge.station import Job, PpocrModel, Station, example_station, load_station
+from edge.station import Job, JsonlOutput, PpocrModel, Station, example_station, load_station
 from models.errors import ConfigError
 
 
@@ -37,7 +38,9 @@ def test_the_example_is_what_it_says(station: Station, tmp_path: Path) -> None:
     assert isinstance(model, PpocrModel)
     assert model.det == "zoo:ppocrv4-det-onnx"
     assert model.cores == (2, 3)
-    assert station.outputs[0].path == str(tmp_path / "verdicts.jsonl")
+    output = station.outputs[0]
+    assert isinstance(output, JsonlOutput)
+    assert output.path == str(tmp_path / "verdicts.jsonl")
     assert {rule.kind for rule in station.rules} == {
         "code", "date", "text", "pattern", "any", "count", "presence"}  # fmt: skip
     with pytest.raises(KeyError):
@@ -46,16 +49,17 @@ def test_the_example_is_what_it_says(station: Station, tmp_path: Path) -> None:
 
 def test_the_commented_parts_of_the_example_are_valid_too(tmp_path: Path) -> None:
     lines = example_station().splitlines()
-    opened = [
-        line.removeprefix("# ") if line.startswith(("# [", "# name", "# kind", "# family", "# det",
-        "# labels", "# region", "# min_")) else line
-        for line in lines
-    ]  # fmt: skip
+    opened = [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in lines]
+    place = opened.index("[bundle]")  # needs a box: tests/edge/loop/test_changeover.py has one
+    assert opened[place + 1].startswith("root = ")
+    del opened[place : place + 2]
     text = "\n".join(opened) + '\n[[regions]]\nname = "lid"\ncamera = "top"\nmodel = "surface"\n'
     (tmp_path / "station.toml").write_text(text, "utf-8")
     station = load_station(tmp_path / "station.toml")
     assert station.rules[-1].kind == "no_defect"
     assert station.models["surface"].finds == "defects"
+    assert [output.kind for output in station.outputs] == [
+        "jsonl", "modbus", "serial", "gpio", "mqtt", "webhook"]  # fmt: skip
 
 
 def test_what_the_example_calls_the_default_is_the_default(tmp_path: Path) -> None:
@@ -87,7 +91,9 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     assert isinstance(model, PpocrModel)
     assert model.rec == str(tmp_path / "own" / "rec.onnx")
     assert model.dictionary == "/abs/keys.txt"
-    assert station.outputs[0].path == os.path.expanduser("~/v.jsonl")
+    output = station.outputs[0]
+    assert isinstance(output, JsonlOutput)
+    assert output.path == os.path.expanduser("~/v.jsonl")
 
 
 def test_rules_of_a_camera_are_judged_as_they_are(station: Station) -> None:

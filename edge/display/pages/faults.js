@@ -1,0 +1,43 @@
+// Faults of the machine: a bar of their own above everything, yellow and black, never a verdict.
+
+import { change } from "./api.js";
+import { $, h, icon } from "./dom.js";
+import { currentLanguage, t, timeOfDay } from "./words.js";
+
+const MOST = 3; // lines; the verdicts need the room
+
+let told = "";
+
+function line(fault) {
+  const facts = [t("fault_since", { time: timeOfDay(fault.since) })];
+  if (fault.count > 1) facts.push(t("fault_times", { n: fault.count }));
+  if (!fault.active) facts.unshift(t("fault_over"));
+  return h("li", { class: fault.active ? "" : "over", "data-fault": fault.id },
+    h("b", {}, `${t(`kind_${fault.kind}`)} ${fault.name}`), ` ${fault[currentLanguage()]}`,
+    h("small", {}, facts.join(" · ")));
+}
+
+function bar(faults) {
+  const news = faults.some((fault) => !fault.acknowledged);
+  const lasts = faults.some((fault) => fault.active);
+  const lines = faults.slice(0, MOST).map(line);
+  if (faults.length > MOST) lines.push(h("li", {}, t("more_faults", { n: faults.length - MOST })));
+  return h("div", { class: "fault", "data-state": !lasts ? "over" : news ? "new" : "seen" },
+    icon("fault"), h("strong", {}, t("fault")), h("ul", {}, ...lines),
+    news
+      ? h("button", { type: "button", onclick: acknowledge }, t("acknowledge"), h("kbd", {}, "A"))
+      : h("span", { class: "seen" }, t("acknowledged")));
+}
+
+export function renderFaults(faults) {
+  const key = JSON.stringify([faults, currentLanguage()]);
+  if (key === told) return;
+  told = key;
+  $("faults").replaceChildren(...(faults.length ? [bar(faults)] : []));
+}
+
+// What stands on the page has been seen, and nothing that comes while the button is pressed.
+export function acknowledge() {
+  const seen = [...document.querySelectorAll("[data-fault]")].map((node) => node.dataset.fault);
+  return seen.length ? change("POST", "acknowledge", { faults: seen }) : null;
+}
