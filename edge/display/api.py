@@ -24,7 +24,7 @@ from edge.display.state import RECENT, DisplayState
 from edge.display.token import matches
 from edge.display.upload import decode, inspect_picture
 from edge.judge import Job
-from models.errors import ImageError
+from models.errors import ImageError, StorageError
 
 __all__ = ["API", "Api"]
 
@@ -184,7 +184,9 @@ class Api:
     def _guarded_routes(self) -> APIRouter:
         routes = APIRouter(dependencies=[Depends(self._authorised)], responses=_TOKEN)
 
-        @routes.put(f"{API}/job", response_model=answers.JobAnswer, responses=_problems(412, 428))
+        @routes.put(
+            f"{API}/job", response_model=answers.JobAnswer, responses=_problems(412, 428, 507)
+        )
         async def change_job(
             change: answers.JobChange,
             if_match: Annotated[
@@ -273,6 +275,9 @@ class Api:
         except OutdatedError:
             mend = "look at the job that is made now, then change that"
             raise Refusal(412, "somebody else has changed the job", mend) from None
+        except StorageError as error:  # it would be another after a restart
+            mend = "the job is as it was: make room on the disk, then change it again"
+            raise Refusal(507, str(error), mend) from error
 
     def _models(self) -> list[dict[str, Any]]:
         setting = self._line.setting

@@ -131,7 +131,7 @@ class Changeover:
                 path.unlink(missing_ok=True)
         except OSError as error:
             _log.warning(
-                "%s: cannot be written (%s), and trials may wait for it: run as the user of the agent",
+                "%s: cannot be written (%s), trials may wait for it: run as the user of the agent",
                 path,
                 error.strerror,
             )

@@ -74,6 +74,8 @@ class Line:
         Parts after which the line takes no more; ``None`` for ever.
     clock
         The wall clock, with time zone; the judge's "today" comes from it.
+    keep
+        Called with each new job before it counts.
     """
 
     def __init__(
@@ -84,7 +86,9 @@ class Line:
         *,
         limit: int | None = None,
         clock: Callable[[], datetime] = _now,
+        keep: Callable[[Job], None] = lambda job: None,
     ) -> None:
+        self._keep = keep
         self.tally = Tally()
         self._admitted, self._limit = 0, limit
         self._lock = threading.Lock()
@@ -106,8 +110,15 @@ class Line:
         return self._setting
 
     def change_job(self, job: Job) -> None:
-        """From the next part on, make something else."""
+        """From the next part on, make something else.
+
+        Raises
+        ------
+        StorageError
+            It cannot be kept over a restart, and is not changed.
+        """
         with self._lock:
+            self._keep(job)
             self._setting = self._setting.with_job(job)
 
     def change_models(self, station: Station, inspectors: Mapping[str, Inspector]) -> Setting:

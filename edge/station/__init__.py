@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.judge.rules import Job, Rule
 from edge.station.bundle import ActiveBundle, BundleName
+from edge.station.job_file import JobFile
 from edge.station.load import example_station, load_station
 from edge.station.schema import (
     BundleTable,
@@ -26,6 +27,7 @@ __all__ = [
     "Camera",
     "Display",
     "Job",
+    "JobFile",
     "JsonlOutput",
     "Line",
     "Model",

@@ -33,7 +33,7 @@ def run(
     from edge.io.base import Output
     from edge.io.jsonl import JsonlOutput
     from edge.loop import Line, open_models
-    from edge.station import load_station
+    from edge.station import JobFile, load_station
     from tools.running import (
         displayed,
         followed,
@@ -46,21 +46,25 @@ def run(
     from tools.terminal import Terminal
 
     register_line()
-    station = load_station(station_file)
+    written = load_station(station_file)
+    jobs = JobFile(station_file, written)
+    station = jobs.restore()
     inspectors = open_models(station)
     displays = station_display(station)
     outputs: list[Output] = [*station_outputs(station, displays), *displays]
     changes = station_changes(station, station_file, displays)
     outputs += changes
     if as_json:
-        line = Line(station, inspectors, [*outputs, JsonlOutput.stdout()], limit=parts)
+        line = Line(
+            station, inspectors, [*outputs, JsonlOutput.stdout()], limit=parts, keep=jobs.keep
+        )
         with displayed(displays, line, Console(stderr=True)), stopped_by_signals(line):
             followed(changes, line)
             line.run()
         print_json({"summary": line.summary()})
     else:
         terminal = Terminal(station.station.name, language, console)
-        line = Line(station, inspectors, [*outputs, terminal], limit=parts)
+        line = Line(station, inspectors, [*outputs, terminal], limit=parts, keep=jobs.keep)
         with displayed(displays, line, console), terminal, stopped_by_signals(line):
             followed(changes, line)
             line.run()
