@@ -17,8 +17,11 @@ __all__ = ["Coding", "FileChange", "changed_fields", "changed_files", "encode"]
 Coding = Literal["raw", "zstd", "bsdiff"]
 """How a file goes over the wire; see ``docs/protocol.md``, message ``file``."""
 
-LEVEL = 19
-"""Of zstd: the slowest that needs no more than 8 MiB of memory on the box."""
+LEVEL = 3
+"""Of zstd, for content: weights shrink by 9% at any level, and a line waits for the slow ones."""
+
+PATCH_LEVEL = 19
+"""For patches, which shrink to little: the slowest that needs no more than 8 MiB on the box."""
 
 MAX_DELTA = 64 * 2**20
 """Bytes of old and new content; bsdiff sorts suffixes, and takes 17 times the old on the host."""
@@ -58,9 +61,9 @@ def encode(content: bytes, base: bytes | None = None) -> tuple[Coding, bytes]:
     ``raw``: the content; ``zstd``: compressed; ``bsdiff``: zstd of a bsdiff4 patch on ``base``.
     """
     ways: list[tuple[Coding, bytes]] = [("raw", content)]
-    packer = zstandard.ZstdCompressor(level=LEVEL)
-    ways.append(("zstd", packer.compress(content)))
+    ways.append(("zstd", zstandard.ZstdCompressor(level=LEVEL).compress(content)))
     if base and len(base) + len(content) <= MAX_DELTA:
+        packer = zstandard.ZstdCompressor(level=PATCH_LEVEL)
         ways.append(("bsdiff", packer.compress(bsdiff4.diff(base, content))))
     return min(ways, key=lambda way: len(way[1]))
 

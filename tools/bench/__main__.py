@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ __all__ = ["main"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-SECTIONS = ("peers", "loop", "memory", "detector")
+SECTIONS = ("peers", "loop", "memory", "detector", "line", "zmodem", "delta")
 
 
 def main(
-    only: list[str] = typer.Option(list(SECTIONS), help="Sections: peers, loop, memory, detector."),
+    only: list[str] = typer.Option(list(SECTIONS), help=f"Sections: {', '.join(SECTIONS)}."),
     wire_markers: Path | None = typer.Option(
         None, help="A PaddleOCR label file of photos, to compare on real ones too."
     ),
     model: str = typer.Option(
-        "zoo:pcb-defects-xs", help="Of the detector bench: a path, or zoo:NAME."
+        "zoo:pcb-defects-xs",
+        help="A detector for detector, zmodem and delta: a path, or zoo:NAME. delta wants its "
+        ".pdparams beside it.",
     ),
     threads: int = typer.Option(2, min=1, help="Of both sides."),
     images: int = typer.Option(100, min=10, help="Images of each set."),
@@ -33,7 +36,7 @@ def main(
 ) -> None:
     """Measure again what docs/benchmarks.md holds. Let nothing else run meanwhile.
 
-    Figures are ratios within one run on one machine. All of it takes about 25 minutes.
+    Figures are ratios within one run on one machine. All of it takes about 35 minutes.
     """
     from tools.bench.machine import machine
     from tools.bench.report import markdown
@@ -59,11 +62,30 @@ def main(
 
             figures = beyond_network(model, threads, images)
             command += f" --model {Path(model).name} --images {images} --threads {threads}"
+        elif section == "line":
+            from tools.bench.line import line_use
+
+            figures = line_use(lambda names: _track(names, "line"))
+        elif section == "zmodem":
+            from tools.bench.line_zmodem import against_zmodem
+
+            figures = against_zmodem(model, lambda names: _track(names, "zmodem"))
+            command += f" --model {Path(model).name}"
+        elif section == "delta":
+            from tools.bench.line_delta import head_deltas
+
+            figures = head_deltas(model, lambda names: _track(names, "delta"))
+            command += f" --model {Path(model).name}"
         else:
             raise typer.BadParameter(f"{section}: no such section: {', '.join(SECTIONS)}")
         results[section] = {"command": command, "machine": machine(), "figures": figures}
         write_atomic(store, (json.dumps(results, indent=1) + "\n").encode())
         write_atomic(out / "benchmarks.md", markdown(results).encode())
+
+
+def _track(names: Iterable[str], what: str) -> Iterable[str]:
+    listed = list(names)
+    return track(listed, what, len(listed))
 
 
 def _peers(images: int, threads: int, wire_markers: Path | None) -> dict[str, Any]:
