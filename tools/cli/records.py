@@ -67,8 +67,9 @@ def query(
     if not found:
         console.print("no such part in the records")
         return
-    table = Table("time", box=None, pad_edge=False)
-    table.add_column("id", no_wrap=True)  # so that it can be copied in one piece
+    table = Table(box=None, pad_edge=False)
+    for name in ("time", "id"):
+        table.add_column(name, no_wrap=True)  # an id can be copied in one piece
     for name in ("lot", "", "ms", "why"):
         table.add_column(name)
     for each in found:
