@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import paho.mqtt.client as paho
+from needs_lab import needs
 from paho.mqtt.enums import CallbackAPIVersion
 from plc_lab import free_port, wait_for
 
@@ -18,6 +19,7 @@ class Broker:
     """One broker, that can be killed and started again on its port."""
 
     def __init__(self, folder: Path, config: str = "allow_anonymous true") -> None:
+        needs(MOSQUITTO, "mosquitto")
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
         self._database = folder / "mosquitto.db"

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from display_lab import READ_WRONG, Lab, served
+from needs_lab import needs
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from verdict_lab import OK
 
@@ -18,6 +19,8 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+CHROMIUM = "/usr/bin/chromium"
+
 PATIENCE_MS = 30_000
 """For anything to be seen on a busy machine."""
 
@@ -26,8 +29,9 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    needs(CHROMIUM, "chromium and fonts-noto-cjk")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
