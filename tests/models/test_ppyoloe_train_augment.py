@@ -8,6 +8,7 @@ from models.ppyoloe.train.augment import (
     GREY,
     SCALES,
     SEEN,
+    Pose,
     augment,
     blotted,
     camera,
@@ -55,13 +56,13 @@ def scenes(draw: st.DrawFn) -> tuple[Image, Truth, int, np.random.Generator]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(scenes(), st.booleans())
+@given(scenes(), st.sampled_from(["fixed", "mirrored", "any"]))
 def test_boxes_follow_the_pixels(
-    scene: tuple[Image, Truth, int, np.random.Generator], any_way_up: bool
+    scene: tuple[Image, Truth, int, np.random.Generator], pose: Pose
 ) -> None:
     image, truth, size, rng = scene
-    cut, kept = crop(image, truth, size, rng)
-    turned, kept = turn(cut, kept, rng, any_way_up=any_way_up)
+    cut, kept = crop(image, truth, size, rng, scaled=pose != "fixed")
+    turned, kept = turn(cut, kept, rng, pose=pose)
     assert turned.shape == (size, size, 3)
     assert turned.dtype == np.uint8
     assert turned.flags.c_contiguous
@@ -82,7 +83,7 @@ def test_boxes_follow_the_pixels(
 @pytest.mark.parametrize("seed", range(20))
 def test_boxes_follow_the_pixels_through_light_blur_and_noise(seed: int) -> None:
     image, truth = painted((200, 150), (80, 40, 110, 90))
-    out, kept = augment(image, truth, 128, np.random.default_rng(seed), any_way_up=True)
+    out, kept = augment(image, truth, 128, np.random.default_rng(seed), pose="any")
     assert out.shape == (128, 128, 3)
     assert out.dtype == np.uint8
     if len(kept.boxes):
@@ -101,7 +102,7 @@ def test_boxes_follow_the_pixels_through_light_blur_and_noise(seed: int) -> None
 def test_most_crops_show_the_only_defect_whole() -> None:
     image, truth = painted((640, 640), (300, 500, 320, 512))
     rng = np.random.default_rng(0)
-    kept = [crop(image, truth, 160, rng)[1] for _ in range(200)]
+    kept = [crop(image, truth, 160, rng, scaled=True)[1] for _ in range(200)]
     sides = np.array([k.boxes[0, 2:] - k.boxes[0, :2] for k in kept if len(k.boxes)])
     assert len(sides) > 150
     scale = sides / [20, 12]
@@ -120,12 +121,12 @@ def test_all_eight_turns_come_and_boxes_with_them() -> None:
     seen: set[bytes] = set()
     flips: set[bytes] = set()
     for _ in range(100):
-        turned, moved = turn(image, truth, rng, any_way_up=True)
+        turned, moved = turn(image, truth, rng, pose="any")
         seen.add(turned.tobytes())
         rows, columns = np.nonzero(turned[:, :, 0])
         box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert moved.boxes[0].tolist() == box
-        flips.add(turn(image, truth, rng, any_way_up=False)[0].tobytes())
+        flips.add(turn(image, truth, rng, pose="mirrored")[0].tobytes())
     assert len(seen) == 8
     assert flips == {image.tobytes(), np.ascontiguousarray(image[:, ::-1]).tobytes()}
 
@@ -134,7 +135,7 @@ def test_all_eight_turns_come_and_boxes_with_them() -> None:
 def test_a_picture_smaller_than_the_crop_is_shown_whole(shape: tuple[int, int]) -> None:
     image = np.full((*shape, 3), 250, np.uint8)
     for seed in range(10):
-        cut, kept = crop(image, NONE, 300, np.random.default_rng(seed))
+        cut, kept = crop(image, NONE, 300, np.random.default_rng(seed), scaled=True)
         assert cut.shape == (300, 300, 3)
         assert kept.boxes.shape == (0, 4)
         seen = extents(cut)
@@ -148,7 +149,7 @@ def test_a_picture_smaller_than_the_crop_is_shown_whole(shape: tuple[int, int]) 
 def test_a_box_larger_than_the_crop_gives_no_box_that_is_not_there() -> None:
     image, truth = painted((400, 400), (50, 50, 350, 350))
     for seed in range(30):
-        cut, kept = crop(image, truth, 96, np.random.default_rng(seed))
+        cut, kept = crop(image, truth, 96, np.random.default_rng(seed), scaled=True)
         assert cut.shape == (96, 96, 3)
         assert (kept.boxes >= 0).all()
         assert (kept.boxes <= 96).all()
@@ -171,7 +172,7 @@ def test_light_changes_but_the_picture_stays_one() -> None:
 def test_the_same_seed_gives_the_same_and_the_picture_is_left_alone() -> None:
     image, truth = painted((200, 150), (80, 40, 110, 90))
     before = image.copy(), truth.boxes.copy()
-    outs = [augment(image, truth, 96, np.random.default_rng(3), any_way_up=True) for _ in range(2)]
+    outs = [augment(image, truth, 96, np.random.default_rng(3), pose="any") for _ in range(2)]
     assert np.array_equal(outs[0][0], outs[1][0])
     assert np.array_equal(outs[0][1].boxes, outs[1][1].boxes)
     assert np.array_equal(image, before[0])
@@ -203,7 +204,7 @@ def test_what_is_left_of_a_defect_that_is_hardly_seen_is_blotted_out() -> None:
     truth = Truth(np.array([[60, 30, 100, 70], [110, 30, 150, 70]], np.float32), np.array([0, 1]))
     blots = 0
     for seed in range(200):
-        shown, left = crop(image, truth, 64, np.random.default_rng(seed))
+        shown, left = crop(image, truth, 64, np.random.default_rng(seed), scaled=True)
         white = (shown.mean(axis=2) > 200).sum()
         area = (left.boxes[:, 2:] - left.boxes[:, :2]).prod(axis=1).sum()
         assert white <= 1.05 * area + 1  # pixels at the edge are white or not
@@ -218,3 +219,17 @@ def test_blots_cover_every_pixel_that_a_box_touches() -> None:
     assert (done == GREY).all(axis=2).nonzero()[0].tolist() == [3] * 4
     assert (done == GREY).all(axis=2).nonzero()[1].tolist() == [2, 3, 4, 5]
     assert image.max() == 0
+
+
+def test_parts_in_a_fixed_pose_are_cut_out_pixel_by_pixel() -> None:
+    rng = np.random.default_rng(7)
+    image = rng.integers(0, 256, (200, 240, 3)).astype(np.uint8)
+    truth = Truth(np.array([[60, 30, 100, 70]], np.float32), np.array([2]))
+    plain = 0
+    for seed in range(40):
+        out, kept = augment(image, truth, 96, np.random.default_rng(seed), pose="fixed")
+        if not len(kept.boxes) or (kept.boxes[0, 2:] - kept.boxes[0, :2]).tolist() != [40, 40]:
+            continue
+        left, top = (truth.boxes[0, :2] - kept.boxes[0, :2]).astype(int)
+        plain += np.array_equal(out, image[top : top + 96, left : left + 96])
+    assert plain > 10  # the others have another light

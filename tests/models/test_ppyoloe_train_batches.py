@@ -13,7 +13,7 @@ from models.errors import ImageError
 from models.ppyoloe.dataset import Dataset, make_picture
 from models.ppyoloe.train.batches import Batch, BatchPlan, batches, make_batch
 
-PLAN = BatchPlan(size=3, sides=(64, 96), seed=5, any_way_up=True)
+PLAN = BatchPlan(size=3, sides=(64, 96), seed=5, pose="any")
 
 
 @pytest.fixture(scope="module")

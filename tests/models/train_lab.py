@@ -13,7 +13,7 @@ from models.ppyoloe.train.trainer import Setup, Trainer
 
 LABELS = ("bright", "dark")
 
-SETUP = Setup("n", BatchPlan(size=2, sides=(64,), seed=3, any_way_up=True))
+SETUP = Setup("n", BatchPlan(size=2, sides=(64,), seed=3, pose="any"))
 
 
 def square(folder: Path, number: int, side: int = 80) -> Picture:

@@ -98,7 +98,7 @@ def head_deltas(model: str, progress: Progress) -> dict[str, Any]:
 def _features(network: PPYOLOE) -> Iterator[Features]:
     """What the head sees of each batch."""
     boards = load_coco(ASSETS / "boards.json", ASSETS)
-    plan = BatchPlan(4, (SIDE,), seed=0, any_way_up=True)
+    plan = BatchPlan(4, (SIDE,), seed=0, pose="any")
     for step in range(BATCHES):
         batch = make_batch(boards, plan, step)
         with paddle.no_grad():

@@ -80,8 +80,10 @@ def ppyoloe(
     crop: int | None = typer.Option(
         None, help="Largest training crop, pixels; 320 for tile, else the input's smaller side."
     ),
-    any_way_up: bool = typer.Option(
-        False, "--any-way-up", help="Parts lie any way up: learn all turns and mirror images."
+    pose: Literal["fixed", "mirrored", "any"] = typer.Option(
+        "mirrored",
+        help="How parts lie. fixed: all the same way under a fixed camera; learns fastest. "
+        "mirrored: also mirrored, a little nearer or further. any: any way up.",
     ),
     start: str | None = typer.Option(
         None,
@@ -93,7 +95,10 @@ def ppyoloe(
     rate: float = typer.Option(1e-3, min=1e-6, max=0.1, help="Peak of the learning rate."),
     seed: int = typer.Option(0, min=0, help="Same seed, same training."),
     threads: int = typer.Option(
-        os.cpu_count() or 1, min=1, max=64, help="Of training and of evaluation."
+        os.cpu_count() or 1,
+        min=1,
+        max=64,
+        help="Of evaluation; training starts as many processes, which share every batch.",
     ),
     as_json: bool = JSON,
 ) -> None:
@@ -106,7 +111,7 @@ def ppyoloe(
     Example: lineguard train ppyoloe --data boards/ --variant xs --time-budget 2h
     """
     seconds, size = _duration(time_budget), _size(whole)
-    _import_paddle(threads)
+    _import_paddle()
     run = _prepared(
         data,
         images,
@@ -117,7 +122,7 @@ def ppyoloe(
         fit,
         size,
         crop,
-        any_way_up,
+        pose,
         start,
         plus,
         batch,
@@ -147,9 +152,9 @@ def ppyoloe(
     console.print(f"model: {summary['model']}", soft_wrap=True)
 
 
-def _import_paddle(threads: int) -> None:
-    """Import it with that many threads, without its warnings: none of them is ours to mend."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when it is imported, and never again
+def _import_paddle() -> None:
+    """Import it with one thread, without its warnings: none of them is ours to mend."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when it is imported, and never again
     warnings.filterwarnings("ignore", module=r"paddle\.")
     with contextlib.redirect_stderr(io.StringIO()):
         import paddle  # noqa: F401
@@ -165,7 +170,7 @@ def _prepared(
     fit: Literal["tile", "letterbox", "resize"],
     whole: tuple[int, int],
     crop: int | None,
-    any_way_up: bool,
+    pose: Literal["fixed", "mirrored", "any"],
     start: str | None,
     plus: bool,
     batch: int,
@@ -185,7 +190,8 @@ def _prepared(
     largest = crop or (320 if fit == "tile" else min(whole))
     if largest % 32 or not 64 <= largest <= min(whole):
         raise InputError(f"--crop {largest}: must be a multiple of 32 from 64 to {min(whole)}")
-    sides = tuple(range(largest // 2 // 32 * 32, largest + 1, 32))
+    smallest = largest if pose == "fixed" else largest // 2 // 32 * 32
+    sides = tuple(range(smallest, largest + 1, 32))
     first = starter(start) if start else None
 
     def progress(pictures: Any) -> Any:
@@ -193,10 +199,10 @@ def _prepared(
 
     learn, check = training_sets(data, images, seed, progress)
     check_sizes(learn, fit, whole, largest)
-    plan = BatchPlan(batch, sides, seed, any_way_up, fit, whole)
+    plan = BatchPlan(batch, sides, seed, pose, fit, whole)
     rounds = -(-epochs * len(learn.pictures) // batch)
     length = Plan(10**9, seconds) if seconds else Plan(rounds)
-    setup = Setup(variant, plan, plus=plus, rate=rate)
+    setup = Setup(variant, plan, plus=plus, rate=rate, workers=min(threads, batch))
     trainer = Trainer(learn, setup, length, out / "checkpoint.npz", first)
     config = _config(variant, plan, learn.labels)
     return Run(trainer, check, config, out, threads, lambda *_: None, iter)

@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 
 from models.ppyoloe.train.loss import Truth
 
-__all__ = ["Fit", "augment", "blotted", "camera", "crop", "fitted", "turn"]
+__all__ = ["Fit", "Pose", "augment", "blotted", "camera", "crop", "fitted", "turn"]
 
 Image = NDArray[np.uint8]
 
 Fit: TypeAlias = Literal["tile", "letterbox", "resize"]
 """As of :class:`models.ppyoloe.config.DetectorConfig`."""
+
+Pose: TypeAlias = Literal["fixed", "mirrored", "any"]
+"""How parts lie. *fixed*: all the same way under a camera that stays where it is, so that a layout
+can be known by heart. *mirrored*: also from left to right, a little nearer or further. *any*: also
+with all quarter turns."""
 
 SCALES = (0.8, 1.25)
 """A camera stands a little nearer or further than the one that took the training pictures."""
@@ -35,6 +40,9 @@ TRIES = 6
 
 ON_BOX = 0.85
 """Share of the crops that are laid around a defect; the others may show none."""
+
+LIT = 0.5
+"""Share of the pictures whose light, lens or sensor is changed; the others stay as they are."""
 
 GREY = 114
 """Of what lies beyond the picture's edge, and of what is blotted out."""
@@ -62,26 +70,26 @@ def fitted(image: Image, truth: Truth, fit: Fit, whole: tuple[int, int]) -> tupl
 
 
 def augment(
-    image: Image, truth: Truth, size: int, rng: np.random.Generator, *, any_way_up: bool
+    image: Image, truth: Truth, size: int, rng: np.random.Generator, *, pose: Pose
 ) -> tuple[Image, Truth]:
-    """Crop at a random scale, flip, and change the light.
+    """Crop, turn and scale as far as parts lie in other ways, and change the light of some.
 
     Parameters
     ----------
     size
         Side of the square that comes out, pixels.
-    any_way_up
-        Parts lie any way up: all eight turns and flips. Else left to right alone.
     """
-    image, truth = crop(image, truth, size, rng)
-    image, truth = turn(image, truth, rng, any_way_up=any_way_up)
-    return camera(image, rng), truth
+    image, truth = crop(image, truth, size, rng, scaled=pose != "fixed")
+    image, truth = turn(image, truth, rng, pose=pose)
+    return camera(image, rng) if rng.random() < LIT else image, truth
 
 
-def crop(image: Image, truth: Truth, size: int, rng: np.random.Generator) -> tuple[Image, Truth]:
-    """A square of ``size`` pixels out of the picture, scaled a little."""
+def crop(
+    image: Image, truth: Truth, size: int, rng: np.random.Generator, *, scaled: bool
+) -> tuple[Image, Truth]:
+    """A square of ``size`` pixels out of the picture; ``scaled`` a little, or pixel by pixel."""
     height, width = image.shape[:2]
-    scale = float(np.exp(rng.uniform(*np.log(SCALES))))
+    scale = float(np.exp(rng.uniform(*np.log(SCALES)))) if scaled else 1.0
     side = size / scale
     best: tuple[float, float, float] | None = None
     for _ in range(TRIES):
@@ -96,6 +104,8 @@ def crop(image: Image, truth: Truth, size: int, rng: np.random.Generator) -> tup
         # A little beyond the edge at most: what is there is grey and teaches nothing.
         left = float(np.clip(left, min(0.0, width - side), max(0.0, width - side)))
         top = float(np.clip(top, min(0.0, height - side), max(0.0, height - side)))
+        if not scaled:
+            left, top = float(round(left)), float(round(top))
         share = _seen(truth.boxes, np.array([left, top, left + side, top + side], np.float32))
         cut = float(((share > 0) & (share < WHOLE)).sum())
         if best is None or cut < best[0]:
@@ -137,19 +147,19 @@ def _seen(boxes: NDArray[np.float32], window: NDArray[np.float32]) -> NDArray[np
 
 
 def turn(
-    image: Image, truth: Truth, rng: np.random.Generator, *, any_way_up: bool
+    image: Image, truth: Truth, rng: np.random.Generator, *, pose: Pose
 ) -> tuple[Image, Truth]:
-    """Flip left to right or not; with ``any_way_up`` also transpose and flip top to bottom."""
+    """Flip left to right or not; in *any* pose also transpose and flip top to bottom."""
     boxes = truth.boxes
-    if rng.random() < 0.5:
+    if pose != "fixed" and rng.random() < 0.5:
         image = image[:, ::-1]
         width = np.float32(image.shape[1])
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
-    if any_way_up and rng.random() < 0.5:
+    if pose == "any" and rng.random() < 0.5:
         image = image[::-1]
         height = np.float32(image.shape[0])
         boxes = np.stack([boxes[:, 0], height - boxes[:, 3], boxes[:, 2], height - boxes[:, 1]], 1)
-    if any_way_up and rng.random() < 0.5:
+    if pose == "any" and rng.random() < 0.5:
         image = image.transpose(1, 0, 2)
         boxes = boxes[:, [1, 0, 3, 2]]
     return np.ascontiguousarray(image), Truth(np.ascontiguousarray(boxes), truth.classes)

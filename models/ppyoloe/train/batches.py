@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.images import load_image
 from models.ppyoloe.dataset import Dataset, Picture
-from models.ppyoloe.train.augment import Fit, augment, blotted, fitted
+from models.ppyoloe.train.augment import Fit, Pose, augment, blotted, fitted
 from models.ppyoloe.train.loss import Truth
 
 __all__ = ["Batch", "BatchPlan", "batches", "make_batch"]
@@ -42,8 +42,8 @@ class BatchPlan:
         Sides of the square inputs, pixels; each batch takes one of them.
     seed
         Of all that is random.
-    any_way_up
-        See :func:`~models.ppyoloe.train.augment.augment`.
+    pose
+        How parts lie: see :data:`~models.ppyoloe.train.augment.Pose`.
     fit, whole
         How a whole picture is brought to the network's input, of width and height ``whole``; crops
         are taken of the result.
@@ -52,7 +52,7 @@ class BatchPlan:
     size: int
     sides: tuple[int, ...]
     seed: int
-    any_way_up: bool
+    pose: Pose
     fit: Fit = "tile"
     whole: tuple[int, int] = (640, 640)
 
@@ -74,7 +74,7 @@ def make_batch(dataset: Dataset, plan: BatchPlan, step: int) -> Batch:
         rng = np.random.default_rng([plan.seed, step, i])
         image = blotted(load_image(picture.path), picture.boxes[picture.crowd])
         image, truth = fitted(image, _truth(picture), plan.fit, plan.whole)
-        image, truth = augment(image, truth, side, rng, any_way_up=plan.any_way_up)
+        image, truth = augment(image, truth, side, rng, pose=plan.pose)
         images[i] = image[:, :, ::-1].transpose(2, 0, 1)
         truths.append(truth)
     images /= 255

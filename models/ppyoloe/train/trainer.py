@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import paddle
 
-from models.errors import ModelError
 from models.ppyoloe.dataset import Dataset
-from models.ppyoloe.network import PPYOLOE, STRIDES
-from models.ppyoloe.train.assign import Anchors, anchors_of
+from models.ppyoloe.network import PPYOLOE
 from models.ppyoloe.train.batches import Batch, BatchPlan, batches
 from models.ppyoloe.train.checkpoint import Checkpoint
-from models.ppyoloe.train.loss import WEIGHTS, detection_loss
 from models.ppyoloe.train.schedule import Plan, ema_decay, learning_rate
 from models.ppyoloe.train.weights import arrays_of, put
+from models.ppyoloe.train.workers import TrainingError, Workers, learn_from, shares_of
 
 __all__ = ["Setup", "Trainer", "TrainingError"]
 
@@ -36,10 +34,6 @@ STATISTICS = ("._mean", "._variance")
 """Of batch normalisation: not learnt but followed, so that what is no number stays in them."""
 
 
-class TrainingError(ModelError):
-    """Training went off the rails."""
-
-
 @dataclass(frozen=True)
 class Setup:
     """What a training is made of, apart from its data and how long it takes.
@@ -52,6 +46,8 @@ class Setup:
         Peak of the learning rate.
     decay
         Weight decay (AdamW); scales, shifts and biases are left alone.
+    workers
+        Processes that share every batch.
     """
 
     variant: str
@@ -59,6 +55,7 @@ class Setup:
     plus: bool = True
     rate: float = 1e-3
     decay: float = 0.05
+    workers: int = 1
 
 
 class Trainer:
@@ -101,7 +98,6 @@ class Trainer:
             self._optimizer = _optimizer(self.network, setup)
         self.step, self.seconds = 0, 0.0
         self.history: dict[str, list[dict[str, float]]] = {"steps": [], "scores": []}
-        self._anchors: dict[int, Anchors] = {}
         self._skipped = 0
         if path.exists():
             self._resume(Checkpoint.load(path))
@@ -110,6 +106,9 @@ class Trainer:
                 start(self.network)
             self.average = arrays_of(self.network)
         self.network.train()
+        self._workers = Workers(
+            self.network, setup.workers - 1, setup.variant, len(dataset.labels), setup.plus
+        )
 
     @property
     def parameters(self) -> int:
@@ -141,20 +140,21 @@ class Trainer:
                 self.seconds += min(time.monotonic() - begin, LONGEST_STEP_S)
         finally:
             source.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let its other processes end."""
+        self._workers.close()
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """One step: losses of the batch, and the step that makes them smaller."""
-        side = batch.images.shape[2]
-        if side not in self._anchors:
-            self._anchors[side] = anchors_of((side, side), STRIDES)
         progress = self.progress
         rate = learning_rate(progress, self.setup.rate)
         self._optimizer.set_lr(rate)
-        levels = self.network(paddle.to_tensor(batch.images))
-        losses = detection_loss(
-            levels, batch.truths, self._anchors[side], aligned=self.length.aligned(progress)
-        )
-        losses.total.backward()
+        aligned = self.length.aligned(progress)
+        own, *others = shares_of(batch, 1 + self._workers.count)
+        self._workers.start(others, aligned=aligned)
+        whole = self._workers.finish(learn_from(self.network, own, aligned=aligned))
         norm = float(
             paddle.nn.utils.clip_grad_norm_(
                 [p for p in self.network.parameters() if p.grad is not None], CLIP
@@ -162,13 +162,10 @@ class Trainer:
         )
         measured = {
             "step": self.step,
-            "loss": float(losses.total),
-            "cls": WEIGHTS["cls"] * float(losses.cls),
-            "iou": WEIGHTS["iou"] * float(losses.iou),
-            "dfl": WEIGHTS["dfl"] * float(losses.dfl),
+            **whole.losses,
             "lr": rate,
             "norm": norm,
-            "anchors": losses.boxes,
+            "anchors": whole.anchors,
         }
         if np.isfinite(norm) and np.isfinite(measured["loss"]):
             self._skipped = 0
@@ -220,9 +217,10 @@ class Trainer:
             "rate": self.setup.rate,
             "decay": self.setup.decay,
             "batch": plan.size,
+            "workers": self.setup.workers,
             "sides": list(plan.sides),
             "seed": plan.seed,
-            "any_way_up": plan.any_way_up,
+            "pose": plan.pose,
             "fit": plan.fit,
             "input": list(plan.whole),
             "labels": list(self.dataset.labels),
