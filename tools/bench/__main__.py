@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-SECTIONS = ("peers", "loop", "memory", "detector", "line", "zmodem", "delta")
+SECTIONS = ("peers", "loop", "memory", "detector", "line", "zmodem", "delta", "station")
 
 
 def main(
@@ -32,11 +32,12 @@ def main(
     threads: int = typer.Option(2, min=1, help="Of both sides."),
     images: int = typer.Option(100, min=10, help="Images of each set."),
     parts: int = typer.Option(10_000, min=1500, help="Parts of the memory bench."),
+    minutes: float = typer.Option(10.0, min=1.1, help="Of the fast line in station."),
     out: Path = typer.Option(DOCS, help="Folder for benchmarks.json and benchmarks.md."),
 ) -> None:
     """Measure again what docs/benchmarks.md holds. Let nothing else run meanwhile.
 
-    Figures are ratios within one run on one machine. All of it takes about 35 minutes.
+    Figures are ratios within one run on one machine. All of it takes about an hour.
     """
     from tools.bench.machine import machine
     from tools.bench.report import markdown
@@ -76,6 +77,11 @@ def main(
 
             figures = head_deltas(model, lambda names: _track(names, "delta"))
             command += f" --model {Path(model).name}"
+        elif section == "station":
+            from tools.bench.station import station_figures
+
+            figures = station_figures(lambda each, what: _track(each, what), minutes)
+            command += f" --minutes {minutes:g}"
         else:
             raise typer.BadParameter(f"{section}: no such section: {', '.join(SECTIONS)}")
         results[section] = {"command": command, "machine": machine(), "figures": figures}

@@ -8,10 +8,11 @@ import numpy as np
 
 from edge.camera.capture import State
 from edge.loop import Line, open_models
+from edge.station import Station
 from edge.verdict import Verdict
 from tools.demonstration import demo_station
 
-__all__ = ["overhead"]
+__all__ = ["one_of_the_demo", "overhead"]
 
 RATES = {"carton": 2.0, "cap": 8.0, "marker": 8.0}
 """Parts a second: far enough apart that none waits for the one before."""
@@ -37,6 +38,20 @@ class _Kept:
         pass
 
 
+def one_of_the_demo(kind: str, rate: float, parts: int = 0) -> Station:
+    """The demonstration's station with one of its cameras; 0 parts are without end."""
+    station = demo_station(3, seed=3, rate=rate)
+    camera = station.camera(kind)
+    source = f"{camera.source.partition('&')[0]}&rate={rate}&seed=3&parts={parts}"
+    return station.model_copy(
+        update={
+            "cameras": (camera.model_copy(update={"source": source}),),
+            "regions": station.regions_of(kind),
+            "rules": station.rules_of(kind),
+        }
+    )
+
+
 def overhead(kind: str, parts: int) -> dict[str, Any]:
     """Run one camera of the demonstration alone.
 
@@ -46,17 +61,7 @@ def overhead(kind: str, parts: int) -> dict[str, Any]:
     verdict, split into pre- and post-processing and the loop itself; and their shares of the
     engine's time, per cent.
     """
-    station = demo_station(3, seed=3, rate=RATES[kind])
-    camera = station.camera(kind)
-    source = f"{camera.source.partition('&')[0]}&rate={RATES[kind]}&seed=3&parts={parts + WARM}"
-    regions = station.regions_of(kind)
-    station = station.model_copy(
-        update={
-            "cameras": (camera.model_copy(update={"source": source}),),
-            "regions": regions,
-            "rules": station.rules_of(kind),
-        }
-    )
+    station = one_of_the_demo(kind, RATES[kind], parts + WARM)
     kept = _Kept()
     Line(station, open_models(station), [kept]).run()
     stages = [verdict.outcome.stages for verdict in kept.verdicts[WARM:]]

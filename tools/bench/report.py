@@ -6,6 +6,7 @@ from typing import Any
 
 from tools.bench.line_report import delta_section, line_section, zmodem_section
 from tools.bench.page import caption, table
+from tools.bench.station_report import station_section
 
 __all__ = ["markdown"]
 
@@ -134,6 +135,7 @@ def markdown(results: dict[str, Any]) -> str:
         "line": line_section,
         "zmodem": zmodem_section,
         "delta": delta_section,
+        "station": station_section,
     }
     return "\n".join(
         [HEAD, *(make(results[name]) for name, make in parts.items() if name in results)]

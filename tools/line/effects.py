@@ -98,7 +98,7 @@ def _belt(rng: np.random.Generator, width: int, height: int) -> Image:
     return _as_image(belt)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=16)  # as many cameras as a station may have: none builds it anew for each part
 def scene(seed: int, width: int, height: int) -> Scene:
     """Build the line of that seed for frames of that size; a few are kept."""
     rng = np.random.default_rng([seed, width, height])
