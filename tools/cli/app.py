@@ -15,6 +15,7 @@ import typer
 from models.errors import LineguardError
 from tools.cli import (
     agent,
+    bench,
     box,
     bundle,
     data,
@@ -26,6 +27,8 @@ from tools.cli import (
     read,
     records,
     run,
+    service,
+    shadow,
     station,
     train,
     zoo,
@@ -76,6 +79,7 @@ app.command(epilog=EPILOG)(read.read)
 app.command(epilog=EPILOG)(detect.detect)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(train.app, name="train")
+app.add_typer(bench.app, name="bench")
 app.add_typer(station.app, name="station")
 app.add_typer(zoo.app, name="models")
 app.add_typer(data.app, name="data")
@@ -85,6 +89,8 @@ app.command(epilog=EPILOG)(flash.flash)
 app.command(epilog=EPILOG)(agent.agent)
 app.add_typer(box.app, name="box")
 app.add_typer(records.app, name="records")
+app.add_typer(service.app, name="service")
+app.add_typer(shadow.app, name="shadow")
 
 
 def main() -> None:

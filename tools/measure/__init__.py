@@ -1,0 +1,1 @@
+"""The latency bench: statistics, what is measured and how, and its reports."""
