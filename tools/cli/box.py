@@ -12,11 +12,16 @@ import typer
 from rich.table import Table
 
 from models.errors import InputError, TransferError
+from tools.cli.box_doctor import doctor, profile
+from tools.cli.box_lite import build_lite
 from tools.cli.output import JSON, console, print_json
 
 __all__ = ["app"]
 
 app = typer.Typer(help="What a box runs, and its changes by hand.", no_args_is_help=True)
+app.command()(doctor)
+app.command()(profile)
+app.command()(build_lite)
 
 ROOT = typer.Option(None, "--root", help="The box is this machine: its folder of bundles.")
 PORT = typer.Option(None, "--port", help="The box is at this serial port, or tcp://HOST:PORT.")

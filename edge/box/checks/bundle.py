@@ -1,0 +1,111 @@
+"""The bundle that is active, the slot beside it, and whether this board runs what lies there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from edge.box.finding import Case, Finding, bad, fine, warn
+from firmware_bridge.slots import Slots
+from firmware_bridge.state import Letter, State
+from models.bundle import FILES, Manifest
+from models.errors import EngineError, LineguardError
+
+__all__ = ["check_bundle"]
+
+_PACKAGES = {"onnxruntime": "onnxruntime", "paddle_lite": "paddlelite"}
+
+_FLASH = "flash a bundle: `lineguard flash BUNDLE --port ...` from the host"
+
+
+def check_bundle(case: Case) -> Iterator[Finding]:
+    """Read the slots as they are; nothing is repaired, that is the agent's."""
+    folder = case.slots
+    if folder is None:
+        yield fine("bundle", "none asked for: give --root, the folder of `lineguard agent`")
+        return
+    if not folder.is_dir() or not (folder / "trusted").is_dir():
+        mend = "start `lineguard agent` with this --root; then flash a bundle"
+        yield warn("bundle", f"{folder} holds no slots yet", mend)
+        return
+    slots = Slots(folder)
+    try:
+        state, trusted = slots.state, slots.trusted()
+    except LineguardError as error:
+        yield bad("bundle", str(error), "start the agent anew; it mends what can be mended")
+        return
+    if not trusted:
+        mend = f"`lineguard keys trust KEY.pub --trusted {folder / 'trusted'}`"
+        yield warn("bundle", "no key is trusted: no bundle can be flashed", mend)
+    if state.active is None:
+        yield warn("bundle", "none is confirmed yet", _FLASH)
+    else:
+        yield from _active(case, slots, state, state.active)
+    other = state.slots[state.idle]
+    words = "" if other.state == "CONFIRMED" else ", waits for an idle line" if other.held else ""
+    if other.state == "TRIAL":
+        mend = "wait, or see `lineguard box log`"
+        yield warn("bundle", f"slot {state.idle} is on trial, start {other.tries}", mend)
+    else:
+        yield fine("bundle", f"the other slot, {state.idle}: {other.state}{words}")
+
+
+def _active(case: Case, slots: Slots, state: State, letter: Letter) -> Iterator[Finding]:
+    try:
+        manifest = slots.verify(letter)
+    except LineguardError as error:
+        mend = "`lineguard box rollback --root ...`, or flash it again"
+        yield bad("bundle", f"the active one cannot be used: {error}", mend)
+        return
+    named = f"{manifest.name} {manifest.version} in slot {letter}"
+    faults = [*_fits(case, manifest), *_nb_files(case, slots.root / letter / FILES, manifest)]
+    link = slots.root / "current"
+    if not link.is_symlink() or os.readlink(link) != letter:
+        yield warn("bundle", "`current` does not lead to the active slot", "start the agent anew")
+    for found, mend in faults:
+        yield bad("bundle", f"{named}: {found}", mend)
+    if not faults:
+        sizes = f"{manifest.total / 2**20:.1f} MiB, every file as signed"
+        yield fine("bundle", f"{named}: {sizes}, security counter {state.counter}")
+
+
+def _fits(case: Case, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Whether this board is one of its targets, and has its engine."""
+    have, wanted = case.profile.hardware, manifest.hardware
+    if not set(have) & set(wanted):
+        lacks = sorted({name.rpartition("-")[2] for name in wanted if "-" in name} - {"64"})
+        why = f" (it has no {', '.join(lacks)})" if lacks else ""
+        said = f"is for {', '.join(wanted)}; this board is {', '.join(have) or 'unknown'}{why}"
+        yield said, "flash one that was made for this board"
+    engine = manifest.engine
+    try:
+        version = metadata.version(_PACKAGES[engine.name])
+    except metadata.PackageNotFoundError:
+        mend = "install it, or flash a bundle for an engine that is"
+        yield f"needs {engine.name}, which is not installed", mend
+        return
+    if not engine.admits(version):
+        found = f"needs {engine.name} {engine.min} to {engine.max}, installed is {version}"
+        yield found, "install one of these, or flash a bundle for this version"
+
+
+def _nb_files(case: Case, files: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Whether Paddle Lite's files are in a precision that this board computes."""
+    paths = [entry.path for entry in manifest.files if entry.path.endswith(".nb")]
+    if not paths:
+        return
+    from edge.engines.nb import foreign_target, read_nb
+
+    for path in paths:
+        try:
+            head = read_nb(files / path)
+        except EngineError as error:
+            yield str(error), _FLASH
+            continue
+        if foreign := foreign_target(head, case.profile.machine):
+            yield f"{path} is made for {foreign}", "flash one that was made for this board"
+        if head.precision not in case.profile.flavours:
+            fit = ", ".join(case.profile.flavours)
+            yield f"{path} is {head.precision}, this board computes {fit}", _FLASH
