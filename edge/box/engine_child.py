@@ -58,6 +58,12 @@ def _onnxruntime() -> tuple[str, str]:
 
 def _paddle_lite() -> tuple[str, str]:
     """Only loaded: a model for it must come from the very same version."""
+    from edge.engines.lite import find_build, library_version
+
+    build = find_build()
+    if build is not None:
+        version = library_version(build)
+        return (version or "of unknown version"), "" if version else "does not load"
     from paddlelite import lite
 
     return str(lite.LightPredictor().get_version()), ""

@@ -68,7 +68,7 @@ def open_engine(
     kind = engine_kind(path)
     with pinned(cores):
         if trial:
-            try_model(files, kind.distribution, threads, sample)
+            try_model(files, kind.library(), threads, sample)
         engine = kind.make(path, threads)
         if sample is not None:
             engine.run(zeros(path, engine.inputs, sample))

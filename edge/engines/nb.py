@@ -27,7 +27,7 @@ import numpy as np
 from edge.engines.base import Precision, TensorSpec
 from models.errors import EngineError
 
-__all__ = ["PADDLE_DTYPES", "NbHead", "foreign_target", "read_nb"]
+__all__ = ["PADDLE_DTYPES", "NbHead", "check_made_for", "foreign_target", "on_x86", "read_nb"]
 
 # framework.proto, VarType.Type; `.pdmodel` and `.nb` share it.
 PADDLE_DTYPES = {
@@ -73,9 +73,47 @@ class NbHead:
     inputs: tuple[TensorSpec, ...]
 
 
+def check_made_for(path: Path, head: NbHead, version: str | None) -> None:
+    """Refuse what Paddle Lite would abort on, or compute rubbish with.
+
+    Parameters
+    ----------
+    path, head
+        The file, and what it says of itself.
+    version
+        Of the library; ``None`` if it is not known yet.
+
+    Raises
+    ------
+    EngineError
+        The file is made by another version or for another processor, or is INT8 on x86.
+    """
+    # The header holds 16 bytes with the NUL: no more than 15 of a longer version.
+    if version is not None and head.version != version[:15]:
+        raise EngineError(
+            f"{path}: made by paddle_lite_opt {head.version}, but Paddle Lite here is "
+            f"{version}: make it again with the opt of that version"
+        )
+    if foreign := foreign_target(head):
+        raise EngineError(
+            f"{path}: made for {foreign}, which is not this processor: make it again with "
+            "the valid_targets of this machine"
+        )
+    if head.precision == "int8" and on_x86():
+        raise EngineError(
+            f"{path}: the INT8 kernels of Paddle Lite for x86 give wrong results: "
+            "use the FP32 .nb or the INT8 .onnx on this machine"
+        )
+
+
+def on_x86(machine: str | None = None) -> bool:
+    """Whether this processor (``platform.machine()``) is a PC's."""
+    return (machine or platform.machine()) in {"x86_64", "AMD64", "i686"}
+
+
 def foreign_target(head: NbHead, machine: str | None = None) -> str | None:
     """Name the processor a file was made for if it is not this one (``platform.machine()``)."""
-    if (machine or platform.machine()) in {"x86_64", "AMD64", "i686"}:
+    if on_x86(machine):
         return "ARM" if _ARM in head.targets else None
     return "x86" if _X86 in head.targets else None
 

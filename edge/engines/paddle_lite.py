@@ -1,6 +1,7 @@
-"""Paddle Lite: the engine for ``.nb`` files, made for ARM.
+"""Paddle Lite by its Python module: the engine for ``.nb`` files, made for ARM.
 
-On x86 it is there to check an FP32 conversion, not to be fast.
+There are wheels of it for x86 alone, where it is there to check an FP32 conversion, not to be fast.
+A board has the C++ library: :mod:`edge.engines.lite`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.engines.base import Array, Precision, TensorSpec, check_feeds, engine_error
-from edge.engines.nb import foreign_target, read_nb
+from edge.engines.nb import check_made_for, read_nb
 from models.errors import EngineError
 
 __all__ = ["PaddleLiteEngine"]
@@ -42,35 +43,20 @@ class PaddleLiteEngine:
         except ImportError as error:
             raise EngineError(
                 f"{path}: Paddle Lite is not installed ({error}): pip install 'lineguard[host]' on "
-                "an x86-64 host; on a board install the Python binding that is built for it"
+                "an x86-64 host; on a board lineguard box build-lite RELEASE_DIR"
             ) from error
         head = read_nb(path)
         self.version: str = lite.LightPredictor().get_version()
         self.precision: Precision = head.precision
         self.threads = threads
         self._path = path
-        # The header holds 16 bytes with the NUL: no more than 15 of a longer version.
-        if head.version != self.version[:15]:
-            raise EngineError(
-                f"{path}: made by paddle_lite_opt {head.version}, but Paddle Lite here is "
-                f"{self.version}: make it again with the opt of that version"
-            )
-        if foreign := foreign_target(head):
-            raise EngineError(
-                f"{path}: made for {foreign}, which is not this processor: make it again with "
-                "the valid_targets of this machine"
-            )
+        check_made_for(path, head, self.version)
         self._config: Any = lite.MobileConfig()
         self._config.set_model_from_file(str(path))
         self._create: Any = lite.create_paddle_predictor
         self._on_x86 = not hasattr(self._config, "set_threads")
         self._openmp: list[Any] = []
         if self._on_x86:
-            if head.precision == "int8":
-                raise EngineError(
-                    f"{path}: the INT8 kernels of Paddle Lite for x86 give wrong results: "
-                    "use the FP32 .nb or the INT8 .onnx on this machine"
-                )
             self._openmp = _openmp_libraries(path)
         else:
             self._config.set_threads(threads)

@@ -34,10 +34,31 @@ class EngineKind:
     distribution: str
     companions: tuple[str, ...] = ()
 
+    def library(self) -> str:
+        """What of the library decides whether an old trial still counts."""
+        return self.distribution
+
+
+class _LiteKind(EngineKind):
+    """Paddle Lite: its C++ library where it was built, else its Python module."""
+
+    def library(self) -> str:
+        from edge.engines.lite import find_build
+
+        build = find_build()
+        return f"lite:{build.key}" if build else self.distribution
+
+
+def _open_lite(path: Path, threads: int) -> Engine:
+    from edge.engines.lite import LiteEngine, find_build
+
+    build = find_build()
+    return LiteEngine(path, threads, build) if build else PaddleLiteEngine(path, threads)
+
 
 ENGINES: dict[str, EngineKind] = {
     ".onnx": EngineKind(OnnxRuntimeEngine, "onnxruntime"),
-    ".nb": EngineKind(PaddleLiteEngine, "paddlelite"),
+    ".nb": _LiteKind(_open_lite, "paddlelite"),
     ".pdmodel": EngineKind(PaddleInferenceEngine, "paddlepaddle", (".pdiparams",)),
 }
 

@@ -12,13 +12,13 @@ import hashlib
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from edge.engines.deaths import NOT_ITS_FAULT, death
 from models.atomic import write_atomic
 from models.errors import EngineError, StorageError
 
@@ -28,15 +28,6 @@ TRIAL_SECONDS = 60.0
 """Loading and two inferences take seconds on the slowest box: whoever takes a minute hangs."""
 
 CHILD = (sys.executable, "-m", "edge.engines.trial_child")
-
-# Killed from outside (out of memory, a busy box): says nothing about the model.
-_NOT_ITS_FAULT = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-
-_DEATHS: dict[int, str] = {
-    signal.SIGABRT: "it aborts the process (SIGABRT)",
-    signal.SIGSEGV: "it crashes the process by a bad memory access (SIGSEGV)",
-    signal.SIGILL: "it needs an instruction that this processor has not (SIGILL)",
-}
 
 
 def trials_folder() -> Path | None:
@@ -67,7 +58,8 @@ def try_model(
     files
         The model, and the files beside it that belong to it.
     distribution
-        The Python package of the engine; another version of it makes an old answer void.
+        The Python package of the engine, or what else names its library; another version of it
+        makes an old answer void.
     threads, sample
         As :func:`edge.engines.open_engine`.
 
@@ -174,9 +166,9 @@ def _ask_child(
         return "", True
     if child.returncode < 0:
         number = -child.returncode
-        what = _DEATHS.get(number, f"its trial was killed by signal {number}")
+        what = death(number) or f"its trial was killed by signal {number}"
         mend = "convert it again for this engine and processor"
-        return f"{what}{last}: {mend}", number not in _NOT_ITS_FAULT
+        return f"{what}{last}: {mend}", number not in NOT_ITS_FAULT
     try:
         answer = json.loads(child.stdout.splitlines()[-1])
         return str(answer["reason"]), bool(answer["lasting"])

@@ -24,6 +24,9 @@ __all__ = ["main"]
 REPEATS_WITHIN = 1e-3
 """Two runs on the same input differ by rounding at most; more is memory that nobody has filled."""
 
+PASSING = (ImportError, InterruptedError, TimeoutError)
+"""A library that is not installed may be so tomorrow; and a busy box is no fault of the model."""
+
 
 def main(question: str) -> int:
     """Answer one question; returns the exit code."""
@@ -37,10 +40,7 @@ def main(question: str) -> int:
     except EngineError as error:
         # The reason is kept by the hash of the model, whose path may be another one next time.
         reason = str(error).removeprefix(f"{path}: ")
-        # A library that is not installed may be so tomorrow.
-        print(
-            json.dumps({"reason": reason, "lasting": not isinstance(error.__cause__, ImportError)})
-        )
+        print(json.dumps({"reason": reason, "lasting": not isinstance(error.__cause__, PASSING)}))
         return 1
     return 0
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from edge.box.finding import Case, Finding, bad, fine, warn
+from edge.engines.installed import installed_engines
 from firmware_bridge.slots import Slots
 from firmware_bridge.state import Letter, State
 from models.bundle import FILES, Manifest
 from models.errors import EngineError, LineguardError
 
 __all__ = ["check_bundle"]
-
-_PACKAGES = {"onnxruntime": "onnxruntime", "paddle_lite": "paddlelite"}
 
 _FLASH = "flash a bundle: `lineguard flash BUNDLE --port ...` from the host"
 
@@ -80,9 +78,8 @@ def _fits(case: Case, manifest: Manifest) -> Iterator[tuple[str, str]]:
         said = f"is for {', '.join(wanted)}; this board is {', '.join(have) or 'unknown'}{why}"
         yield said, "flash one that was made for this board"
     engine = manifest.engine
-    try:
-        version = metadata.version(_PACKAGES[engine.name])
-    except metadata.PackageNotFoundError:
+    version = installed_engines().get(engine.name)
+    if version is None:
         mend = "install it, or flash a bundle for an engine that is"
         yield f"needs {engine.name}, which is not installed", mend
         return
