@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,17 @@ from edge.station import BundleName, Region, Rule, Station
 from models.results import Findings
 from models.stopwatch import Stopwatch
 
-__all__ = ["Setting", "SharedModel"]
+if TYPE_CHECKING:
+    from edge.verdict import Verdict
+
+__all__ = ["Lock", "Setting", "SharedModel"]
+
+
+class Lock(Protocol):
+    """Holds back the parts of a station that may not pass any."""
+
+    def judge(self, verdict: Verdict) -> Verdict:
+        """What becomes of a part that came while it was locked; asked once for each, in order."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,14 @@ class Setting:
         With the job of the moment.
     models
         The station's open models by name.
+    lock
+        What has the last word on the part; ``None`` leaves it to the rules.
     """
 
     run: str
     station: Station
     models: Mapping[str, SharedModel]
+    lock: Lock | None = None
 
     @classmethod
     def of(cls, run: str, station: Station, inspectors: Mapping[str, Inspector]) -> Setting:

@@ -91,6 +91,8 @@ class Verdict:
         Trigger to verdict, seconds.
     publish
         How much of that passed after the outcome stood: waiting for the parts before it, seconds.
+    golden
+        Name of the golden part that it is: none of the production, and counted nowhere.
     """
 
     number: int
@@ -98,6 +100,7 @@ class Verdict:
     outcome: Outcome
     latency: float
     publish: float
+    golden: str | None = None
 
     @property
     def id(self) -> str:
@@ -127,7 +130,8 @@ class Verdict:
         """What is written down of it: plain values, fit for JSON; times in milliseconds."""
         stages = {**self.outcome.stages, "publish": self.publish}
         job = self.part.setting.station.job
-        return {
+        golden = {} if self.golden is None else {"golden": self.golden}
+        return golden | {
             "id": self.id,
             "camera": self.part.camera,
             "part": self.number,

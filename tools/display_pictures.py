@@ -7,6 +7,7 @@ Chromium. Parts get ten times their time, so that a busy machine makes no faults
 from __future__ import annotations
 
 import io
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ import typer
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from edge.challenge.desk import ChallengeDesk
 from edge.display.server import Serving, serve_demo
 from edge.display.state import DisplayState
 from edge.loop import Line, open_models
+from edge.station.challenge import ChallengeTable
 from tools.demonstration import demo_clock, demo_station
 
 __all__ = ["main"]
@@ -36,7 +39,7 @@ PATIENCE_MS = 180_000
 
 
 @contextmanager
-def _running() -> Iterator[tuple[Serving, DisplayState]]:
+def _running() -> Iterator[tuple[Serving, DisplayState, Line]]:
     station, clock = demo_station(100_000, 7, 0.5), demo_clock()
     patient = station.station.model_copy(update={"deadline_ms": 20_000})
     station = station.model_copy(update={"station": patient})
@@ -46,7 +49,7 @@ def _running() -> Iterator[tuple[Serving, DisplayState]]:
         thread = threading.Thread(target=line.run)
         thread.start()
         try:
-            yield serving, display
+            yield serving, display, line
         finally:
             line.stop()
             thread.join()
@@ -88,13 +91,34 @@ def _blocked(display: DisplayState) -> Callable[[], None]:
     return released.set
 
 
+def _challenge(page: Page, display: DisplayState, line: Line, path: Path) -> None:
+    """A station at the start of the shift, whose operator has begun."""
+    parts = [
+        {"name": "good carton A", "camera": "carton", "verdict": "OK"},
+        {"name": "wrong lot B", "camera": "carton", "verdict": "NG", "reason": "mismatch"},
+        {"name": "expired cap C", "camera": "cap", "verdict": "NG"},
+    ]
+    table = ChallengeTable.model_validate({"confirm": True, "parts": parts})
+    with tempfile.TemporaryDirectory() as folder:
+        desk = ChallengeDesk(table, (), Path(folder) / "challenge.json", display.clock)
+        desk.follow(line)
+        display.challenge = desk
+        desk.start("Wang Li")
+        page.wait_for_function(_faces("faces.every(face => face === 'locked')"))
+        page.wait_for_timeout(600)
+        _save(page, path)
+        desk.close()
+    display.challenge = None
+    line.hold(None)
+
+
 def main(
     folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs"),
     chromium: Annotated[Path, typer.Option(help="The browser.")] = Path("/usr/bin/chromium"),
     warm: Annotated[float, typer.Option(help="Seconds before the first: trend, gallery.")] = 240,
 ) -> None:
     """Draw every picture of the display that the documentation shows."""
-    with _running() as (serving, display), sync_playwright() as playwright:
+    with _running() as (serving, display, line), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=FLAGS)
         page = _open(browser, serving, viewport=SCREEN)
         page.wait_for_timeout(warm * 1000)
@@ -128,6 +152,8 @@ def main(
         page.wait_for_selector("body.stale")
         _save(page, folder / "display-stale.png")
         release()
+        page.wait_for_selector("body:not(.stale)")
+        _challenge(page, display, line, folder / "display-challenge.png")
         browser.close()
 
 

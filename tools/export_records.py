@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, type] = {
     "settings": str,
     "evidence": str,
     "evidence_gone": str,
+    "golden": str,
 }
 """Columns of tables; what is nested in a record is JSON there."""
 
@@ -72,7 +73,7 @@ def export_records(pages: Iterable[Page], path: Path, form: Format) -> None:
 
 def flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as one row of a table, by :data:`COLUMNS`."""
-    row = dict(record)
+    row = {"golden": None, **record}
     row["reason_codes"] = " ".join(f"{r['rule']}:{r['code']}".lstrip(":") for r in row["reasons"])
     row["reasons"] = "; ".join(reason["en"] for reason in row["reasons"])
     if row["bundle"] is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,25 +14,37 @@ from rich.console import Console
 from edge.camera import register
 from edge.camera.base import Camera
 from edge.camera.source import Source
+from edge.challenge.desk import ChallengeDesk
+from edge.display.alarms import Kind
 from edge.display.state import DisplayState
-from edge.io.base import Output
+from edge.io.base import Output, Signalled
 from edge.io.wiring import open_outputs
 from edge.loop import Changeover, Line
-from edge.station import Station
+from edge.loop.comparisons import shadow_path
+from edge.loop.shadow import Shadow
+from edge.records.output import RecordsOutput
+from edge.service.notify import Pulse
+from edge.station import Station, candidate_station
 from models.errors import InputError
+from tools.terminal import Terminal
 
 __all__ = [
     "displayed",
     "followed",
     "needs_line_extra",
+    "pulse",
     "register_line",
     "station_changes",
     "station_display",
     "station_outputs",
+    "station_shadow",
     "stopped_by_signals",
 ]
 
 _log = logging.getLogger(__name__)
+
+KINDS: Mapping[str, Kind] = {"records": "records", "evidence": "records"}
+"""What has failed, by the name of what tells it; all others are outputs."""
 
 
 def register_line() -> None:
@@ -79,8 +91,22 @@ def stopped_by_signals(line: Line) -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def station_outputs(station: Station, displays: Sequence[DisplayState] = ()) -> list[Output]:
-    """The records and outputs that the station file names; their faults are logged, and displayed.
+def pulse(line: Line) -> Pulse:
+    """Tells the service manager, if one has started us, that every camera's threads move."""
+
+    def status() -> str:
+        tally, name = line.tally, line.setting.station.station.name
+        return f"{name}: {tally.parts} parts, {tally.ng} NG"
+
+    return Pulse(lambda: line.started, lambda: line.stuck, status)
+
+
+def station_outputs(
+    station: Station,
+    displays: Sequence[DisplayState] = (),
+    terminals: Sequence[Terminal] = (),
+) -> list[Output]:
+    """The records and outputs that the station file names; their faults are logged, and shown.
 
     Raises
     ------
@@ -91,9 +117,18 @@ def station_outputs(station: Station, displays: Sequence[DisplayState] = ()) -> 
     def show(name: str, fault: str | None) -> None:
         _log.log(logging.INFO if fault is None else logging.ERROR, "%s: %s", name, fault or "works")
         for display in displays:
-            display.fault(name, fault)
+            display.fault(name, fault, KINDS.get(name, "output"))
+        for terminal in terminals:
+            terminal.fault(name, fault)
 
-    return open_outputs(station, show)
+    def told(signalled: Signalled) -> None:
+        for display in displays:
+            display.counts.signalled(signalled)
+
+    outputs = open_outputs(station, show, told)
+    for display in displays:
+        display.records = next((o for o in outputs if isinstance(o, RecordsOutput)), None)
+    return outputs
 
 
 def station_changes(
@@ -106,9 +141,23 @@ def station_changes(
     def tell(good: bool, text: str) -> None:
         _log.log(logging.INFO if good else logging.ERROR, "%s", text)
         for display in displays:
-            display.fault("bundle", None if good else text)
+            display.fault("bundle", None if good else text, "station")
 
     return [Changeover(path, Path(station.bundle.root), tell)]
+
+
+def station_shadow(
+    station: Station, path: Path, displays: Sequence[DisplayState] = ()
+) -> list[Shadow]:
+    """What shows parts to another bundle, if the station file asks for it."""
+    if station.shadow is None:
+        return []
+    store = shadow_path(path, station)
+    unpacked = store.with_suffix(".bundle")
+    shadow = Shadow(lambda: candidate_station(path, unpacked), store, station.shadow)
+    for display in displays:
+        display.shadow = shadow.summary
+    return [shadow]
 
 
 def station_display(station: Station) -> list[DisplayState]:
@@ -116,8 +165,8 @@ def station_display(station: Station) -> list[DisplayState]:
     return [DisplayState(station)] if station.display else []
 
 
-def followed(changes: Sequence[Changeover], line: Line) -> None:
-    """Begin to follow the active slot; ``line`` is about to run."""
+def followed(changes: Sequence[Changeover | ChallengeDesk], line: Line) -> None:
+    """Begin to follow the active slot, and to keep the lock; ``line`` is about to run."""
     for change in changes:
         change.follow(line)
 

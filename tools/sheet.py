@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.camera.capture import State
+from edge.draw import draw_defects, draw_lines
 from edge.verdict import Verdict
 from models.atomic import write_atomic
 from models.errors import InputError
 from models.images import encode_image
 from models.results import Defect
-from tools.draw import draw_defects, draw_lines
 
 __all__ = ["Sheet"]
 

@@ -71,14 +71,18 @@ class Terminal:
 
     def camera(self, camera: str, state: State, reason: str) -> None:
         """Show a fault as long as it lasts."""
-        if state == "lost":
-            self._faults[camera] = reason
+        self.fault(camera, reason if state == "lost" else None)
+
+    def fault(self, name: str, text: str | None) -> None:
+        """Show a fault of an output or of the records, or with ``None`` no more. Any thread."""
+        if text is not None:
+            self._faults[name] = text
         else:
-            self._faults.pop(camera, None)
+            self._faults.pop(name, None)
         if self._console.is_terminal:
             self._live.update(self._picture())
-        elif state == "lost":
-            self._console.print(f"{_WORDS[self._language][2]} {camera}: {reason}", soft_wrap=True)
+        elif text is not None:
+            self._console.print(f"{_WORDS[self._language][2]} {name}: {text}", soft_wrap=True)
 
     def close(self) -> None:
         """Leave the last picture to whoever ends the display."""
@@ -95,8 +99,8 @@ class Terminal:
     def _picture(self) -> Group:
         ok, ng, fault, waiting, rejected, parts = _WORDS[self._language]
         blocks: list[Panel | Table] = []
-        for camera, why in self._faults.items():
-            blocks.append(Panel(Text(f"⚠ {fault}  {camera}: {why}", "bold black on yellow")))
+        for name, why in self._faults.copy().items():
+            blocks.append(Panel(Text(f"⚠ {fault}  {name}: {why}", "bold black on yellow")))
         verdict = self._verdict
         if verdict is None:
             word, style, why = waiting, "dim", ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+from collections.abc import Callable
 
 from firmware_bridge.channel import Channel
 from firmware_bridge.receiver import Receiver
@@ -17,12 +18,21 @@ TICK_S = 0.5
 """How often ends of trials, and an idle line, are looked for; a host asks once a second."""
 
 
-def serve(listener: Listener, receiver: Receiver, stop: threading.Event) -> None:
-    """Answer whoever comes to ``listener``, which is closed at the end, until ``stop`` is set."""
+def serve(
+    listener: Listener,
+    receiver: Receiver,
+    stop: threading.Event,
+    moved: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer whoever comes to ``listener``, which is closed at the end, until ``stop`` is set.
+
+    ``moved`` is called twice a second, as long as nothing hangs.
+    """
     accept = threading.Thread(target=_accept, args=(listener, receiver), name="agent", daemon=True)
     accept.start()
     while not stop.wait(TICK_S):
         receiver.tick()
+        moved()
     listener.close()
     accept.join()
 

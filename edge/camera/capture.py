@@ -175,6 +175,12 @@ class Capture:
                 last_frame_age=time.monotonic() - self._last_captured,
             )
 
+    @property
+    def watched(self) -> bool:
+        """Whether its watchdog does its work, or has ended because there is nothing to watch."""
+        ended = self._state in {"starting", "ended", "stopped"} or self._stopping.is_set()
+        return ended or self._watchdog.is_alive()
+
     def start(self) -> None:
         """Open the camera and begin to read; to be called once.
 

@@ -7,6 +7,7 @@ stays until somebody has acknowledged it, so that none comes and goes unseen.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,8 +15,8 @@ from typing import Literal
 
 __all__ = ["Alarm", "Alarms", "Kind"]
 
-Kind = Literal["camera", "inspection", "output", "records", "station"]
-"""What has failed; pages have a word and a mend for each."""
+Kind = Literal["camera", "inspection", "output", "records", "station", "drift"]
+"""What has failed; pages have a word and a mend for each. What drifts has not failed yet."""
 
 MOST = 64
 """Alarms that are kept: cameras, outputs and the few others are fewer. More is a slip of whoever
@@ -64,6 +65,7 @@ class Alarms:
         self._clock = clock
         self._lock = threading.Lock()
         self._alarms: dict[str, Alarm] = {}
+        self._raised: Counter[tuple[Kind, str]] = Counter()
 
     def tell(self, kind: Kind, name: str, en: str | None, zh: str | None = None) -> None:
         """Raise a fault, or with ``en`` ``None`` say that it is gone."""
@@ -99,10 +101,18 @@ class Alarms:
             newest = list(reversed(self._alarms.values()))
         return sorted(newest, key=lambda alarm: not alarm.active)
 
+    @property
+    def raised(self) -> dict[tuple[Kind, str], int]:
+        """How often each fault has come since the start, acknowledged or not."""
+        with self._lock:
+            return dict(self._raised)
+
     def _raise(self, key: str, known: Alarm | None, alarm: Alarm) -> None:
         if known is not None and known.active:  # the same trouble in other words
             self._alarms[key] = replace(known, en=alarm.en, zh=alarm.zh)
             return
+        if len(self._raised) < MOST or (alarm.kind, alarm.name) in self._raised:
+            self._raised[alarm.kind, alarm.name] += 1
         if known is not None:
             self._alarms[key] = replace(alarm, count=known.count + 1)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from importlib.resources import files
 from typing import Annotated, Any
@@ -17,13 +18,18 @@ from sse_starlette import EventSourceResponse
 from starlette.exceptions import HTTPException
 
 from edge.display import answers
+from edge.display.challenge_api import challenge_control, challenge_view
 from edge.display.guard import Guard, Refusal
 from edge.display.hub import MOST_VIEWERS, Hub
 from edge.display.job import Control, JobDesk, OutdatedError
+from edge.display.models_api import ModelDesk
+from edge.display.records_api import record_routes
 from edge.display.state import RECENT, DisplayState
 from edge.display.token import matches
+from edge.display.trigger_api import trigger_routes
 from edge.display.upload import decode, inspect_picture
 from edge.judge import Job
+from edge.metrics.scrape import CONTENT_TYPE, Sources, metrics_text
 from models.errors import ImageError, StorageError
 
 __all__ = ["API", "Api"]
@@ -46,9 +52,7 @@ TYPES = {
 _bearer = HTTPBearer(auto_error=False, description="the text of the station's token_file")
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": answers.Problem} for status in statuses}
-
+_problems = answers.problems
 
 _ANY = _problems(421, 422)
 _TOKEN = _problems(400, 401, 403, 408, 413)
@@ -76,6 +80,15 @@ class Api:
         self._desk = JobDesk(line, state.clock)
         self.hub = Hub(self._snapshot, self._counters, lambda: round(_wall(state.clock) * 1000))
         self._encoder = anyio.CapacityLimiter(1)
+        self._scraping = anyio.CapacityLimiter(1)
+        self._sources = Sources(
+            line,
+            cameras=state.cameras,
+            faults=state.fault_counts,
+            job_changes=lambda: self._desk.read()["version"] - 1,
+            viewers=lambda: self.hub.viewers,
+            kept=state.kept,
+        )
         self._inspecting = False
         self._pages = _load_pages(language)
         app = FastAPI(
@@ -88,7 +101,13 @@ class Api:
             responses=_ANY,
         )
         app.include_router(self._open_routes())
-        app.include_router(self._guarded_routes())
+        app.include_router(record_routes(line, API))
+        app.include_router(ModelDesk(line).routes(API, self._authorised))
+        app.include_router(challenge_view(lambda: state.challenge), prefix=API)
+        guarded = self._guarded_routes()
+        guarded.include_router(challenge_control(lambda: state.challenge), prefix=API)
+        guarded.include_router(trigger_routes(line), prefix=API)
+        app.include_router(guarded)
         app.add_exception_handler(HTTPException, _on_http)
         app.add_exception_handler(RequestValidationError, _on_invalid)
         app.add_exception_handler(Exception, _on_bug)
@@ -119,6 +138,13 @@ class Api:
         async def counters() -> Response:
             """The shift: counts, reasons, latency, trend, and what cameras lost."""
             return JSONResponse(self._counters())
+
+        @get(f"{API}/shadow", response_model=answers.ShadowAnswer, responses=_problems(404))
+        async def shadow() -> Response:
+            """How a bundle that looks on agrees with the one that counts."""
+            if self._state.shadow is None:
+                raise Refusal(404, "no bundle looks on", "add [shadow] to the station file")
+            return JSONResponse(self._state.shadow())
 
         @get(f"{API}/cameras", response_model=list[answers.CameraAnswer])
         async def cameras() -> Response:
@@ -168,15 +194,22 @@ class Api:
             """What is made now; the `ETag` is what a change gives as `If-Match`."""
             return self._job(self._desk.read())
 
-        @get(f"{API}/models", response_model=list[answers.ModelAnswer])
-        async def models() -> Response:
-            """The open models."""
-            return JSONResponse(self._models())
+        @get(
+            "/metrics",
+            response_class=Response,
+            responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        )
+        async def metrics() -> Response:
+            """Everything that is counted, for Prometheus."""
+            text = await anyio.to_thread.run_sync(
+                metrics_text, self._state.counted, self._sources, limiter=self._scraping
+            )
+            return Response(text, media_type=CONTENT_TYPE)
 
         @get("/healthz", response_model=answers.Health, responses={503: {"model": answers.Health}})
         async def health() -> Response:
             """Whether the station is fit for work: 200, or 503 and why not."""
-            reasons = self._state.health()
+            reasons = [*self._state.health(), *self._line.stuck]
             return JSONResponse({"ok": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
         return routes
@@ -234,11 +267,15 @@ class Api:
         return Response(body, media_type=kind, headers={"cache-control": "no-cache"})
 
     def _snapshot(self) -> dict[str, Any]:
-        return self._state.snapshot() | {"job": self._desk.read()}
+        bundle = self._line.setting.bundle
+        shown = asdict(bundle) if bundle else None
+        return self._state.snapshot() | {"job": self._desk.read(), "bundle": shown}
 
     def _counters(self) -> dict[str, Any]:
         shift = self._state.shift
-        return shift.counts() | shift.details() | {"lost": self._line.summary()["cameras"]}
+        lost = self._line.summary()["cameras"]
+        shadow = self._state.shadow() if self._state.shadow is not None else None
+        return shift.counts() | shift.details() | {"lost": lost, "shadow": shadow}
 
     async def _picture(self, camera: str, part: str | None, known: str | None) -> Response:
         newest = part is None
@@ -278,25 +315,6 @@ class Api:
         except StorageError as error:  # it would be another after a restart
             mend = "the job is as it was: make room on the disk, then change it again"
             raise Refusal(507, str(error), mend) from error
-
-    def _models(self) -> list[dict[str, Any]]:
-        setting = self._line.setting
-        station, bundle = setting.station, setting.bundle
-        return [
-            {
-                "name": name,
-                "family": model.family,
-                "files": {
-                    role: value
-                    for role in ("det", "rec", "cls", "dictionary")
-                    if (value := getattr(model, role, None)) is not None
-                },
-                "threads": model.threads,
-                "regions": [region.name for region in station.regions if region.model == name],
-                "bundle": f"{bundle.name} {bundle.version}" if bundle else None,
-            }
-            for name, model in station.models.items()
-        ]
 
     async def _inspect(self, request: Request, camera: str) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

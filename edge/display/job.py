@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -29,8 +29,19 @@ class Control(Protocol):
     def setting(self) -> Setting:
         """What the next part is judged by."""
 
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Output -> verdicts that it still has to tell."""
+
+    @property
+    def stuck(self) -> list[str]:
+        """Threads that have ended or stand still."""
+
     def change_job(self, job: Job) -> None:
         """From the next part on, make something else."""
+
+    def trigger(self, camera: str) -> datetime | None:
+        """A part is before a camera now: its time; ``None`` if it is turned away."""
 
     def summary(self) -> dict[str, Any]:
         """Counts since the start, and what each camera lost."""

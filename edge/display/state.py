@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from edge.camera.capture import State
+from edge.challenge.desk import ChallengeDesk
 from edge.display.alarms import Alarms, Kind
 from edge.display.parts import describe
 from edge.display.pictures import NG_KEPT, Pictures
 from edge.display.shift import Shift
+from edge.metrics.counts import Counts
+from edge.metrics.scrape import FaultCount, Kept
+from edge.records.output import RecordsOutput
 from edge.station import Station
 from edge.verdict import Verdict
 
@@ -31,7 +37,16 @@ RECENT = 50
 """Newest parts of all cameras that are kept without their pictures."""
 
 MACHINE = frozenset(
-    {"late", "overrun", "no_frame", "bad_frame", "engine_failed", "cannot_evaluate"}
+    {
+        "late",
+        "overrun",
+        "no_frame",
+        "bad_frame",
+        "no_picture",
+        "too_close",
+        "engine_failed",
+        "cannot_evaluate",
+    }
 )
 """Reasons that are the machine's doing: the part is NG, and the machine has a fault as well."""
 
@@ -80,6 +95,17 @@ class DisplayState:
         Names the cameras, and when shifts begin.
     clock
         The wall clock, with time zone.
+
+    Attributes
+    ----------
+    counted
+        What Prometheus collects; :attr:`counts` counts into it.
+    records
+        Those of the station, if it keeps any and whoever opened them has said so.
+    challenge
+        Likewise; ``None``: the station file asks for none.
+    shadow
+        Says how a bundle that looks on is getting along; likewise.
     """
 
     name = "display"
@@ -98,13 +124,21 @@ class DisplayState:
         self._ng_count = 0
         self._words = threading.Lock()
         self._described: dict[str, dict[str, Any]] = {}
+        self.counted = CollectorRegistry(auto_describe=False)
+        self.counts = Counts(self.counted)
+        self.records: RecordsOutput | None = None
+        self.challenge: ChallengeDesk | None = None
+        self.shadow: Callable[[], dict[str, Any]] | None = None
+        self._most = station.records.max_mb * 1_000_000 if station.records else 0
 
     def verdict(self, verdict: Verdict) -> None:
         """Count it, and keep its picture by reference."""
         frame = verdict.part.frame
         size = None if frame is None else (frame.image.shape[1], frame.image.shape[0])
         seen = Seen(verdict.without_picture(), size, time.monotonic())
-        self.shift.add(verdict)
+        if verdict.golden is None:
+            self.shift.add(verdict)
+        self.counts.verdict(verdict)
         name = verdict.part.camera
         if frame is not None:
             self.held.newest(name, verdict.id, frame.image, ng=not verdict.ok)
@@ -113,8 +147,12 @@ class DisplayState:
             camera.newest = seen
             camera.recent.append(seen.at)
             self._recent.append(seen)
-            if verdict.ok:
+            if verdict.golden is not None:
+                camera.newest_ng = None  # the operator waits for this one
+            elif verdict.ok:
                 camera.ok += 1
+            elif _is_locked(verdict):
+                camera.ng += 1
             else:
                 camera.ng += 1
                 camera.newest_ng = seen
@@ -147,6 +185,7 @@ class DisplayState:
             "shift": self.shift.counts(),
             "ng_count": ng_count,
             "cameras": cameras,
+            "challenge": self.challenge.snapshot() if self.challenge else None,
             "faults": [
                 {
                     "id": alarm.id,
@@ -165,7 +204,30 @@ class DisplayState:
 
     def health(self) -> list[str]:
         """Why the station is not fit for work, one line each; empty if it is."""
-        return [f"{alarm.id}: {alarm.en}" for alarm in self.alarms.all if alarm.active]
+        alarms = [alarm for alarm in self.alarms.all if alarm.active and alarm.kind != "drift"]
+        faults = [f"{alarm.id}: {alarm.en}" for alarm in alarms]
+        idle = {"starting", "ended", "stopped"}  # one that is lost is a fault already
+        states = self.cameras().items()
+        return faults + [f"camera:{name}: {state}" for name, state in states if state in idle]
+
+    def cameras(self) -> dict[str, State]:
+        """What each camera does."""
+        with self._lock:
+            return {name: camera.state for name, camera in self._cameras.items()}
+
+    def fault_counts(self) -> list[FaultCount]:
+        """Every fault that has come since the start."""
+        active = {(alarm.kind, alarm.name) for alarm in self.alarms.all if alarm.active}
+        return [
+            FaultCount(*key, active=key in active, count=count)
+            for key, count in self.alarms.raised.items()
+        ]
+
+    def kept(self) -> Kept | None:
+        """What the records hold."""
+        if self.records is None:
+            return None
+        return Kept(self.records.newest(-1, 0), self.records.evidence_bytes, self._most)
 
     def parts(self, *, ng: bool | None = None, limit: int = RECENT) -> list[dict[str, Any]]:
         """The newest parts first: all, or OK or NG ones."""
@@ -225,6 +287,11 @@ class DisplayState:
             part = f"#{verdict.number}"
             en, zh = f"{part}: {reason.text('en')}", f"{part}：{reason.text('zh')}"
             self.alarms.tell("inspection", verdict.part.camera, en, zh)
+
+
+def _is_locked(verdict: Verdict) -> bool:
+    """Whether it was rejected for what the station waits for, whatever the part is like."""
+    return any(reason.code == "challenge_due" for reason in verdict.reasons)
 
 
 def _rate(moments: deque[float], now: float) -> float | None:

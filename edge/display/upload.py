@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from edge.deadline import Deadline
 from edge.display.guard import Refusal
-from edge.judge import Judgement, Reason, judge
+from edge.loop.inspection import inspect
 from edge.setting import Setting, SharedModel
-from edge.verdict import Outcome, Part, Verdict
-from models.errors import ImageError, LineguardError
+from edge.verdict import Part, Verdict
+from models.errors import ImageError
 from models.images import load_image
-from models.results import Findings
 from models.stopwatch import Stopwatch
 
 __all__ = ["MAX_PIXELS", "decode", "inspect_picture", "picture_size"]
@@ -111,22 +110,14 @@ def inspect_picture(
     start = time.monotonic()
     part = Part(setting, camera, start, now, Deadline.after(PATIENCE_S), start, None)
     watch = Stopwatch()
-    findings: dict[str, Findings | None] = {}
-    failures: list[Reason] = []
-    for region, model in setting.regions(camera):
-        _give_way(model, part.deadline)
-        try:
-            findings[region.name] = model.inspect(image, region, watch)
-        except LineguardError as error:
-            failures.append(Reason(region.name, "cannot_evaluate", {"error": str(error)}))
-    if failures:
-        judgement = Judgement(False, tuple(failures))
-    else:
-        with watch("judge"):
-            scale = setting.station.camera(camera).mm_per_pixel
-            job, today = setting.station.job, now.astimezone().date()
-            judgement = judge(setting.rules(camera), findings, job, today, scale)
-    outcome = Outcome(judgement, findings, watch.seconds)
+    outcome = inspect(
+        setting,
+        camera,
+        image,
+        now.astimezone().date(),
+        watch,
+        before=lambda model: _give_way(model, part.deadline),
+    )
     record = Verdict(0, part, outcome, time.monotonic() - start, 0.0).as_record()
     return {key: value for key, value in record.items() if key not in {"id", "part"}}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.camera.capture import State
 from edge.verdict import Verdict
 
-__all__ = ["Output", "Signalled"]
+__all__ = ["Follower", "Keeper", "Output", "Signalled"]
 
 
 class Output(Protocol):
@@ -33,6 +33,22 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Nothing more comes; finish what was begun."""
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """An output that follows parts from their trigger on, as a gate does."""
+
+    def triggered(self, camera: str, captured: float) -> None:
+        """A part of a camera has come, ``time.monotonic()``. Any thread; must not wait."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """An output that keeps what others told; it ends after them."""
+
+    def signalled(self, told: Signalled) -> None:
+        """Keep it. Any thread; must not wait."""
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,11 @@ class MachineOutput:
         self._health.fault(source, reason)
         self._courier.beat()
 
+    @property
+    def waiting(self) -> int:
+        """Verdicts that the other side has not acknowledged."""
+        return self._courier.waiting
+
     def close(self) -> None:
         """Deliver what can be delivered, leave the machine in the safe state."""
         self._courier.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,11 +18,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.camera.capture import State
 from edge.io.courier import Courier, Receipt
 from edge.io.hooks import Hooks
+from edge.io.mqtt_login import PORTS, log_in, read_password
 from edge.io.mqtt_payload import JsonPayload, Payload, Publication, SparkplugPayload
-from edge.io.secret_file import read_secret
 from edge.station.outputs import MqttOutput as MqttTable
 from edge.verdict import Verdict
-from models.errors import DeviceError, InputError
+from models.errors import DeviceError
 
 __all__ = ["Letter", "MqttLink", "MqttOutput", "open_mqtt"]
 
@@ -40,8 +40,6 @@ LOOK_S = 0.5
 
 LATE_S = 1.0
 """Seconds that a verdict has waited for the broker when it counts as historical."""
-
-PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class MqttLink:
         self, name: str, table: MqttTable, client_id: str, payload: Payload, cameras: Sequence[str]
     ) -> None:
         self._name, self._table, self._client_id, self._payload = name, table, client_id, payload
-        self._password = read_secret(table.password_file) if table.password_file else None
+        self._password = read_password(table)
         self._client: paho.Client | None = None
         self._changed = threading.Condition()
         self._answer: ReasonCode | None = None
@@ -180,15 +178,7 @@ class MqttLink:
         client.connect_timeout = CONNECT_S
         will = self._payload.will()
         client.will_set(will.topic, will.payload, will.qos, will.retain)
-        if self._table.user:
-            client.username_pw_set(self._table.user, self._password)
-        if self._table.address.startswith("mqtts:"):
-            try:
-                client.tls_set(self._table.ca_file, self._table.cert_file, self._table.key_file)
-            except (OSError, ValueError) as error:
-                files = (self._table.ca_file, self._table.cert_file, self._table.key_file)
-                named = ", ".join(file for file in files if file)
-                raise InputError(f"{named}: cannot be used for TLS: {error}") from error
+        log_in(client, self._table, self._password)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -285,6 +275,8 @@ class MqttOutput:
         self, name: str, table: MqttTable, link: MqttLink, hooks: Hooks, *, forwarded: bool
     ) -> None:
         self.name, self._camera, self._link, self._forwarded = name, table.camera, link, forwarded
+        self.backlog: Callable[[], int] = lambda: 0
+        """How many records are still to be published; set by whoever calls :meth:`publish`."""
         self._courier = Courier(name, link, hooks)
 
     def verdict(self, verdict: Verdict) -> None:
@@ -309,6 +301,11 @@ class MqttOutput:
         """Say it soon."""
         self._link.tell(camera, state)
         self._courier.beat()
+
+    @property
+    def waiting(self) -> int:
+        """Verdicts that the broker has not acknowledged, those in the records with them."""
+        return self._courier.waiting + self.backlog()
 
     def close(self) -> None:
         """Publish what waits if the broker is there, and say farewell."""

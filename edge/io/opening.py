@@ -22,7 +22,7 @@ from edge.station.outputs import (
 )
 from models.errors import InputError
 
-__all__ = ["open_output"]
+__all__ = ["needs_box_extra", "open_output"]
 
 
 def open_output(
@@ -55,7 +55,7 @@ def open_output(
     cameras = [camera.name for camera in station.cameras]
     if isinstance(table, JsonlTable):
         return JsonlOutput.open(Path(table.path))
-    with _needs_box_extra(table.kind):
+    with needs_box_extra(f'outputs of kind "{table.kind}"'):
         if isinstance(table, ModbusOutput):
             from edge.io.modbus import open_modbus
 
@@ -78,11 +78,17 @@ def open_output(
 
 
 @contextmanager
-def _needs_box_extra(kind: str) -> Iterator[None]:
+def needs_box_extra(what: str) -> Iterator[None]:
+    """Around imports of what talks to machines: ``lineguard`` is installed without, too.
+
+    Raises
+    ------
+    InputError
+        Says what is missing and how to get it.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         raise InputError(
-            f'{error.name} is not installed, and outputs of kind "{kind}" need it: '
-            "pip install 'lineguard[box]'"
+            f"{error.name} is not installed, and {what} need it: pip install 'lineguard[box]'"
         ) from error

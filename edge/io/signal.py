@@ -52,6 +52,10 @@ REASONS: Mapping[str, int] = {
     "bad_frame": 304,
     "engine_failed": 305,
     "stopped": 306,
+    "no_picture": 307,
+    "too_close": 308,
+    # What the station waits for.
+    "challenge_due": 401,
 }
 """Reason code -> number for machines. A number never changes its meaning, nor is used again."""
 

@@ -176,6 +176,11 @@ class WebhookOutput:
     def camera(self, camera: str, state: State, reason: str) -> None:
         """Not told: a request is a verdict."""
 
+    @property
+    def waiting(self) -> int:
+        """Verdicts that the other side has not acknowledged."""
+        return self._courier.waiting
+
     def close(self) -> None:
         """Deliver what can be delivered."""
         self._courier.close()

@@ -13,6 +13,8 @@ a broker's link fails   whoever shows faults: parts are inspected and recorded a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from edge.io.base import Output, Signalled
@@ -40,9 +42,16 @@ class _Publisher(Protocol):
     """An output that publishes records out of the store."""
 
     publish: Publish
+    backlog: Callable[[], int]
 
 
-def open_outputs(station: Station, show: OnFault) -> list[Output]:
+def _ignore(told: Signalled) -> None:
+    """Nobody asked."""
+
+
+def open_outputs(
+    station: Station, show: OnFault, told: Callable[[Signalled], None] = _ignore
+) -> list[Output]:
     """Open what the station file names, the records first.
 
     Parameters
@@ -51,6 +60,8 @@ def open_outputs(station: Station, show: OnFault) -> list[Output]:
         The station.
     show
         Told what is at fault and why, by name; ``None``, when it is no more.
+    told
+        Told each signal and its fate, as the records are.
 
     Raises
     ------
@@ -69,13 +80,14 @@ def open_outputs(station: Station, show: OnFault) -> list[Output]:
     try:
         for table in station.outputs:
             away = isinstance(table, MqttOutput | WebhookOutput)
-            hooks = _hooks(records, shown if away else serious)
+            hooks = _hooks(records, shown if away else serious, told)
             output = open_output(table, station, hooks, forwarded=records is not None)
             outputs.append(output)
             if isinstance(output, _Machine):
                 serious.listen(output.name, output.fault)
             if records is not None and isinstance(output, _Publisher):
-                Forwarder(records, output.publish, output.name)  # ends with the records
+                forwarder = Forwarder(records, output.publish, output.name)  # ends with the records
+                output.backlog = partial(getattr, forwarder, "backlog")
     except BaseException:
         for output in outputs:
             output.close()
@@ -83,14 +95,17 @@ def open_outputs(station: Station, show: OnFault) -> list[Output]:
     return outputs
 
 
-def _hooks(records: RecordsOutput | None, faults: Faults) -> Hooks:
+def _hooks(
+    records: RecordsOutput | None, faults: Faults, told: Callable[[Signalled], None]
+) -> Hooks:
     def on_state(name: str, state: LinkState, reason: str) -> None:
         faults.tell(name, reason if state == "down" else None)
 
     if records is None:
-        return Hooks(on_state=on_state)
+        return Hooks(told, on_state)
 
     def on_signal(signalled: Signalled) -> None:
         records.signalled(signalled)
+        told(signalled)
 
     return Hooks(on_signal, on_state, records.recorded)

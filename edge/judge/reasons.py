@@ -84,8 +84,20 @@ TEMPLATES: Mapping[str, tuple[str, str]] = {
         "camera “{camera}” gave a picture that cannot be used",
         "相机“{camera}”的图像无法使用",
     ),
+    "no_picture": (
+        "camera “{camera}” took no picture within {wait_ms} ms of the trigger",
+        "触发后 {wait_ms} 毫秒内相机“{camera}”没有拍到图像",
+    ),
+    "too_close": (
+        "too close behind the part before it for a picture of its own",
+        "与前一产品间隔过近，没有单独的图像",
+    ),
     "engine_failed": ("the model failed on region “{region}”", "区域“{region}”的模型运行失败"),
     "stopped": ("stopped before the part was judged", "判定完成前已停机"),
+    "challenge_due": (
+        "locked: the challenge with golden parts is due",
+        "已锁定：需要先用标准样件点检",
+    ),
 }
 """Reason code -> (English, Chinese). Both use the same placeholders."""
 

@@ -67,6 +67,8 @@ class Changeover:
         self._path, self._root, self._tell = path, root, tell
         self._line: Line | None = None
         self._refused = ""
+        self._shut_out = False
+        """Whether what is active could not take over, and that is still told."""
         self._lock = threading.Lock()
         self._old: Setting | None = None
         self._new: Setting | None = None
@@ -87,6 +89,8 @@ class Changeover:
         with self._lock:
             if self._old is None or self._new is None or not _same(verdict, self._new):
                 return
+            if any(reason.code == "challenge_due" for reason in verdict.reasons):
+                return  # the models were not heard
             self._seen += 1
             failed = any(reason.code in FAILURES for reason in verdict.reasons)
             self._failed = self._failed + 1 if failed else 0
@@ -145,7 +149,10 @@ class Changeover:
             return
         active = state.slots[state.active].manifest if state.active else None
         now = self._line.setting.bundle
-        if active is None or active == self._refused or (now and now.manifest == active):
+        if now is not None and now.manifest == active:
+            self._agree()
+            return
+        if active is None or active == self._refused:
             return
         self._refused = active  # unless it takes over: once is enough
         try:
@@ -154,10 +161,18 @@ class Changeover:
             with self._lock:  # told before anything that comes of it
                 self._old = self._line.change_models(station, inspectors)
                 self._new, self._seen, self._failed = self._line.setting, 0, 0
-                self._refused = ""
+                self._refused, self._shut_out = "", False
                 self._tell(True, f"{self._new.bundle} has taken over")
         except LineguardError as error:
+            self._shut_out = True
             self._tell(False, f"the new bundle cannot take over: {error}")
+
+    def _agree(self) -> None:
+        """The active slot is what judges: what was refused may be tried anew, if somebody asks."""
+        self._refused = ""
+        if self._shut_out:
+            self._shut_out = False
+            self._tell(True, "the box is back at the bundle that judges")
 
     def _go_back(self, old: Setting, why: str) -> None:
         assert self._line is not None  # noqa: S101 - nothing has taken over before

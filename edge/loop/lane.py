@@ -7,6 +7,7 @@ reader of CAMERA           reads, opens a part for each trigger   the camera
 watchdog of CAMERA         notices silence, reconnects            the clock
 inference of CAMERA        inspects and judges                    the next part, a shared model
 verdicts of CAMERA         gives verdicts in order, by deadline   the oldest part or its deadline
+trigger of CAMERAS         opens a part, if there is a trigger    the line, PLC or broker
 output to OUTPUT           writes, signals, shows                 whatever it writes to
 =========================  =====================================  ================================
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from edge.camera import open_camera
@@ -25,13 +26,14 @@ from edge.camera.capture import Capture, Limits, State
 from edge.camera.mailbox import Mailbox
 from edge.deadline import Deadline
 from edge.engines import pin_current_thread
-from edge.judge import Judgement, Reason, judge
-from edge.loop.sequencer import Sequencer
+from edge.loop.arrivals import Arrivals
+from edge.loop.inspection import inspect
+from edge.loop.sequencer import Lapse, Sequencer
 from edge.setting import Setting
 from edge.station import Camera
+from edge.station.triggers import TriggerTable
 from edge.verdict import Outcome, Part, Verdict, rejected
-from models.errors import ImageError, LineguardError
-from models.results import Findings
+from models.errors import ImageError
 from models.stopwatch import Stopwatch
 
 __all__ = ["Lane"]
@@ -59,6 +61,8 @@ class Lane:
         Takes each verdict, in order; must not wait.
     on_state
         Told what the camera does.
+    on_part
+        Told of each part that is opened, at once: name of the camera and moment of the trigger.
     """
 
     def __init__(
@@ -69,22 +73,25 @@ class Lane:
         admit: Callable[[], bool],
         publish: Callable[[Verdict], None],
         on_state: Callable[[str, State, str], None],
+        on_part: Sequence[Callable[[str, float], None]] = (),
     ) -> None:
         self._setting, self._camera, self._clock = setting, camera, clock
-        self._admit, self._publish = admit, publish
+        self._admit, self._publish, self._on_part = admit, publish, on_part
         self._deadline_ms = setting().station.station.deadline_ms
         self._sequencer = Sequencer(self._deadline_ms)
+        self._arrivals = self._triggered(camera.trigger) if camera.trigger else None
         self._capture = Capture(
             lambda: open_camera(camera.source),
             self._on_frame,
             on_bad_frame=self._on_bad_frame,
-            on_state=lambda state, reason: on_state(camera.name, state, reason),
+            on_state=lambda state, reason: self._on_state(on_state, state, reason),
             limits=Limits(stall=camera.stall_s),
         )
         self._mailbox: Mailbox[Part] = Mailbox(
             camera.policy, camera.queue if camera.policy == "every" else 1
         )
         self._threads: list[threading.Thread] = []
+        self._moved = time.monotonic()
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -103,6 +110,15 @@ class Lane:
         self._capture.start()
         if self._capture.fps > 0:
             self._mailbox.max_age = 1 / self._capture.fps
+        if self._arrivals is not None:
+            self._arrivals.settle(self._capture.fps)
+
+    def fire(self, moment: float) -> datetime | None:
+        """A part was before the camera at ``moment``; any thread, and never waits.
+
+        Its time as records have it; ``None`` if it is turned away. For cameras with a trigger.
+        """
+        return None if self._arrivals is None else self._arrivals.fire(moment)
 
     @property
     def finished(self) -> bool:
@@ -115,6 +131,24 @@ class Lane:
     def idle(self) -> bool:
         """Whether no verdict is owed at this moment."""
         return self._sequencer.idle
+
+    def stuck(self, patience: float) -> str:
+        """Which of its threads has ended, or stood still for ``patience`` seconds; empty if none.
+
+        A camera that is silent is lost, and no matter of ours; nor is anything once it ends.
+        """
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        still = time.monotonic() - self._moved
+        late = self._sequencer.overdue
+        if self._stopping.is_set():
+            return ""
+        if dead:
+            return f"{dead[0]} has ended"
+        if still > patience + self._deadline_ms / 1000:
+            return f"inference of {self._camera.name} stands still for {still:.0f} s"
+        if late > patience:
+            return f"verdicts of {self._camera.name} stand still for {late:.0f} s"
+        return "" if self._capture.watched else f"watchdog of {self._camera.name} has ended"
 
     @property
     def counters(self) -> dict[str, int]:
@@ -153,26 +187,54 @@ class Lane:
             truth=frame.truth if frame else None,
         )
 
+    def _triggered(self, trigger: TriggerTable) -> Arrivals:
+        def open_part(captured: float, lapse: Lapse) -> Part | None:
+            part = self._part(captured, None)
+            return part if self._open(part, lapse) else None
+
+        seconds = self._deadline_ms / 1000
+        return Arrivals(self._camera, trigger, seconds, self._sequencer, open_part, self._hand_over)
+
+    def _on_state(self, tell: Callable[[str, State, str], None], state: State, reason: str) -> None:
+        if self._arrivals is not None:
+            self._arrivals.lost(state not in ("starting", "running"))
+        tell(self._camera.name, state, reason)
+
     def _on_frame(self, frame: Frame) -> None:
+        if self._arrivals is not None:
+            self._arrivals.pictured(frame, frame.captured)
+            return
         part = self._part(frame.captured, frame)
         if self._camera.policy == "freshest":
             self._mailbox.put(part)  # whatever it replaces was never looked at, and is no part
             return
-        if self._open(part) and self._mailbox.put(part) is part:
+        if self._open(part):
+            self._hand_over(part)
+
+    def _hand_over(self, part: Part) -> None:
+        if self._mailbox.put(part) is part:
             self._sequencer.decide(part, rejected("overrun", queue=self._camera.queue))
 
     def _on_bad_frame(self, error: ImageError, captured: float) -> None:
         _log.warning("%s", error)
+        if self._arrivals is not None:
+            self._arrivals.pictured(None, captured)
+            return
         part = self._part(captured, None)
         if self._open(part):
             self._sequencer.decide(part, rejected("bad_frame", camera=self._camera.name))
 
-    def _open(self, part: Part) -> bool:
-        return not self._stopping.is_set() and self._admit() and self._sequencer.open(part)
+    def _open(self, part: Part, lapse: Lapse | None = None) -> bool:
+        if self._stopping.is_set() or not self._admit():
+            return False
+        for tell in self._on_part:  # before any verdict of it can be told
+            tell(part.camera, part.captured)
+        return self._sequencer.open(part, lapse)
 
     def _infer(self) -> None:
         pinned: Setting | None = None
         while not self._stopping.is_set():
+            self._moved = time.monotonic()
             part = self._mailbox.take(IDLE_WAIT_S)
             if part is None:
                 continue
@@ -196,28 +258,8 @@ class Lane:
         watch = Stopwatch()
         watch.seconds["capture"] = part.queued - part.captured
         watch.seconds["wait"] = start - part.queued
-        findings: dict[str, Findings | None] = {}
-        failures: list[Reason] = []
-        for region, model in part.setting.regions(self._camera.name):
-            try:
-                findings[region.name] = model.inspect(part.frame.image, region, watch)
-            except LineguardError as error:
-                _log.warning("region %s: %s", region.name, error)
-                failures.append(Reason(region.name, "cannot_evaluate", {"error": str(error)}))
-            except Exception:
-                _log.exception("region %s could not be inspected", region.name)
-                failures.append(Reason("", "engine_failed", {"region": region.name}))
-        if failures:
-            return Outcome(Judgement(False, tuple(failures)), findings, watch.seconds)
-        with watch("judge"):
-            judgement = judge(
-                part.setting.rules(self._camera.name),
-                findings,
-                part.setting.station.job,
-                self._clock().astimezone().date(),
-                self._camera.mm_per_pixel,
-            )
-        return Outcome(judgement, findings, watch.seconds)
+        today = self._clock().astimezone().date()
+        return inspect(part.setting, self._camera.name, part.frame.image, today, watch)
 
     def _give_verdicts(self) -> None:
         while (verdict := self._sequencer.next()) is not None:

@@ -5,31 +5,41 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from edge.camera.capture import State
+from edge.challenge.lock import Locked
 from edge.deadline import Deadline
 from edge.families import Inspector, open_inspector
-from edge.io.base import Output
+from edge.io.base import Follower, Output
 from edge.judge import Job
 from edge.loop.lane import Lane
 from edge.loop.outlet import Outlet
+from edge.loop.sources import Sources
+from edge.loop.states import States
 from edge.loop.tally import Tally
-from edge.setting import Setting
+from edge.setting import Lock, Setting
 from edge.station import Station
 from edge.verdict import Verdict
 from models.errors import ConfigError, ModelError
 
 __all__ = ["Line", "open_models"]
 
-LANES_S, STOP_S = 0.4, 0.65
-"""Seconds that stopping the cameras, and everything, may take: people expect one at most. What is
-left between them is for outputs to write the last verdicts, even when a camera hangs."""
+LANES_S, OTHERS_S, STOP_S = 0.4, 0.6, 0.75
+"""Seconds that stopping the cameras, the outputs but for the records, and everything, may take:
+people expect one at most. What is left between them is for outputs to tell the last verdicts, even
+when a camera hangs, and for the records to keep what came of that."""
 
 FINISH_S = 30.0
 """Seconds that outputs get when nobody is in a hurry: a run that came to its own end."""
+
+STUCK_S = 15.0
+"""Seconds that a thread may stand still: a model that is loaded anew or a disk that stalls does
+not hold up a lane for half of it."""
 
 POLL_S, FINISH_POLL_S = 0.05, 0.005
 """How often the end of a run, and of its outputs, is looked for; no part waits for it."""
@@ -92,17 +102,30 @@ class Line:
         self.tally = Tally()
         self._admitted, self._limit = 0, limit
         self._lock = threading.Lock()
-        self._stopped = False
+        self._stopped = self._started = False
         self._wake = threading.Event()
         self._outlets = [Outlet(output, self._wake.set) for output in outputs]
+        followers = [each.triggered for each in outputs if isinstance(each, Follower)]
+        states = States(self._on_state)
         run = f"{clock().astimezone(timezone.utc):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        self._setting = Setting.of(run, station, inspectors)
+        # Until whoever keeps the challenge says otherwise.
+        lock = Locked() if station.challenge else None
+        self._setting = replace(Setting.of(run, station, inspectors), lock=lock)
         self._lanes = {
             camera.name: Lane(
-                lambda: self._setting, camera, clock, self._admit, self._publish, self._on_state
+                lambda: self._setting,
+                camera,
+                clock,
+                self._admit,
+                self._publish,
+                states.camera,
+                followers,
             )
             for camera in station.cameras
         }
+        self._sources = Sources(
+            station.cameras, lambda name, at: self._lanes[name].fire(at), states.trigger
+        )
 
     @property
     def setting(self) -> Setting:
@@ -138,13 +161,47 @@ class Line:
                     [f"{station.station.name}: [station] or [[cameras]] changed: start it anew"]
                 )
             job = old.station.job
-            self._setting = Setting.of(old.run, station.with_job(job), inspectors)
+            new = Setting.of(old.run, station.with_job(job), inspectors)
+            self._setting = replace(new, lock=old.lock)
             return old
 
     def restore(self, setting: Setting) -> None:
         """From the next part on, judge as by ``setting`` again; the job stays."""
         with self._lock:
-            self._setting = setting.with_job(self._setting.station.job)
+            now = self._setting
+            self._setting = replace(setting.with_job(now.station.job), lock=now.lock)
+
+    def hold(self, lock: Lock | None) -> None:
+        """From the next part on, let ``lock`` have the last word, or with ``None`` nobody."""
+        with self._lock:
+            self._setting = replace(self._setting, lock=lock)
+
+    def trigger(self, camera: str) -> datetime | None:
+        """A part is before a camera now whose trigger is a program: its time in the records.
+
+        ``None`` if it is turned away: the line does not run, or takes no more parts.
+        """
+        return self._lanes[camera].fire(time.monotonic()) if self._started else None
+
+    @property
+    def started(self) -> bool:
+        """Whether every camera has been opened: what comes is inspected from then on."""
+        return self._started
+
+    @property
+    def stuck(self) -> list[str]:
+        """Threads of the cameras that have ended or stand still, each in one line."""
+        if not self._started or self._stopped:
+            return []
+        return [words for lane in self._lanes.values() if (words := lane.stuck(STUCK_S))]
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Output -> verdicts that it still has to tell."""
+        waiting: Counter[str] = Counter()
+        for outlet in self._outlets:  # two may talk to one machine, each of its own camera
+            waiting[outlet.name] += outlet.waiting
+        return waiting
 
     @property
     def idle(self) -> bool:
@@ -164,6 +221,8 @@ class Line:
         try:
             for lane in self._lanes.values():
                 lane.start()
+            self._started = True
+            self._sources.start()
             while not self._stopped and not self._finished():
                 if self._wake.wait(POLL_S):
                     break
@@ -174,18 +233,23 @@ class Line:
                 raise outlet.error
 
     def _end(self) -> None:
-        lanes, hurry = Deadline.after(LANES_S), Deadline.after(STOP_S)
+        lanes = Deadline.after(LANES_S)
+        others, everything = Deadline.after(OTHERS_S), Deadline.after(STOP_S)
         patience = Deadline.after(FINISH_S)
         for lane in self._lanes.values():
             lane.end()
+        self._sources.stop(lanes)
         for lane in self._lanes.values():
             lane.join(lanes)
-        for outlet in self._outlets:
-            outlet.end()
-        while not all(outlet.done for outlet in self._outlets):
-            if patience.expired or (self._stopped and hurry.expired):
-                break
-            time.sleep(FINISH_POLL_S)
+        told = [outlet for outlet in self._outlets if not outlet.keeps]
+        kept = [outlet for outlet in self._outlets if outlet.keeps]
+        for outlets, hurry in ((told, others), (kept, everything)):
+            for outlet in outlets:
+                outlet.end()
+            while not all(outlet.done for outlet in outlets):
+                if patience.expired or (self._stopped and hurry.expired):
+                    break
+                time.sleep(FINISH_POLL_S)
         for outlet in self._outlets:
             outlet.give_up()
 
@@ -199,7 +263,7 @@ class Line:
         return self.tally.summary() | {"cameras": cameras}
 
     def _finished(self) -> bool:
-        if self._limit is not None and self.tally.parts >= self._limit:
+        if self._limit is not None and self.tally.parts + self.tally.golden >= self._limit:
             return True
         return all(lane.finished for lane in self._lanes.values())
 
@@ -211,6 +275,8 @@ class Line:
             return True
 
     def _publish(self, verdict: Verdict) -> None:
+        if verdict.part.setting.lock is not None:
+            verdict = verdict.part.setting.lock.judge(verdict)
         self.tally.add(verdict)
         for outlet in self._outlets:
             outlet.verdict(verdict)

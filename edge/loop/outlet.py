@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from edge.camera.capture import State
-from edge.io.base import Output
+from edge.io.base import Keeper, Output
 from edge.verdict import Verdict
 from models.errors import DeviceError, LineguardError
 
@@ -51,6 +51,21 @@ class Outlet:
     def end(self) -> None:
         """Nothing more comes; the output finishes what is waiting. Never waits."""
         self._tasks.put(None)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps what the others tell, and so has to end after them."""
+        return isinstance(self._output, Keeper)
+
+    @property
+    def name(self) -> str:
+        """Of the output."""
+        return self._output.name
+
+    @property
+    def waiting(self) -> int:
+        """Verdicts that are still to be told: here, and where the output itself keeps some."""
+        return self._tasks.qsize() + getattr(self._output, "waiting", 0)
 
     @property
     def done(self) -> bool:

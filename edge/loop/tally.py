@@ -32,11 +32,14 @@ class Tally:
         self._lock = threading.Lock()
         self._latencies: deque[float] = deque(maxlen=KEPT)
         self._reasons: Counter[str] = Counter()
-        self.parts = self.ok = self.ng = self.late = 0
+        self.parts = self.ok = self.ng = self.late = self.golden = 0
 
     def add(self, verdict: Verdict) -> None:
         """Count one verdict."""
         with self._lock:
+            if verdict.golden is not None:
+                self.golden += 1
+                return
             self.parts += 1
             self.ok += verdict.ok
             self.ng += not verdict.ok
@@ -45,9 +48,13 @@ class Tally:
             self._reasons.update(f"{r.rule}:{r.code}".lstrip(":") for r in verdict.reasons)
 
     def summary(self) -> dict[str, Any]:
-        """``parts``, ``ok``, ``ng``, ``late``, ``reasons`` by how often, ``latency_ms``."""
+        """``parts``, ``ok``, ``ng``, ``late``, ``reasons`` by how often, ``latency_ms``.
+
+        ``golden`` if golden parts were shown; they count in nothing else.
+        """
         with self._lock:
-            return {
+            golden = {"golden": self.golden} if self.golden else {}
+            return golden | {
                 "parts": self.parts,
                 "ok": self.ok,
                 "ng": self.ng,

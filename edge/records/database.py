@@ -78,6 +78,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # How far each forwarder has come.
         "CREATE TABLE cursors (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        "ALTER TABLE parts ADD COLUMN golden TEXT",  # name of the golden part that it is
+        """CREATE TABLE challenges (
+            id TEXT PRIMARY KEY,
+            at INTEGER NOT NULL,          -- ms since 1970 UTC
+            ended INTEGER NOT NULL,
+            by TEXT NOT NULL,
+            ending TEXT NOT NULL,         -- passed, wrong, aborted, timeout, stopped
+            shown TEXT NOT NULL           -- JSON: golden part, what was expected, what came out
+        ) WITHOUT ROWID""",
+        """CREATE TABLE warnings (
+            at INTEGER NOT NULL,          -- ms since 1970 UTC
+            name TEXT NOT NULL,
+            en TEXT,                      -- what is worth a look; nothing: it is over
+            zh TEXT,
+            PRIMARY KEY (at, name)
+        ) WITHOUT ROWID""",
+    ),
 )
 """What leads from each version of the tables to the next, from none at all to today's."""
 

@@ -33,6 +33,9 @@ _ID = re.compile(r"[\w-]{1,200}")
 class Policy:
     """Which parts leave a picture.
 
+    Golden parts always do; those that come while the station is locked never, or they would take
+    the room of others.
+
     Parameters
     ----------
     evidence
@@ -47,7 +50,9 @@ class Policy:
 
     def wants(self, verdict: Verdict) -> bool:
         """Whether to keep the picture of the next part; asked once for each."""
-        if self._evidence == "none" or not verdict.ok:
+        if any(reason.code == "challenge_due" for reason in verdict.reasons):
+            return False
+        if self._evidence == "none" or not verdict.ok or verdict.golden is not None:
             return self._evidence == "ng"
         if not self._ok_every:
             return False

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from edge.camera.capture import State
+from edge.challenge.result import Challenged
 from edge.io.base import Signalled
 from edge.records.database import DATABASE
 from edge.records.evidence import Evidence, Policy, as_jpeg
+from edge.records.notes import challenge_note, warning_note
 from edge.records.query import EVIDENCE
 from edge.records.row import SettingsRow, frame_hash, row_of, settings_of
 from edge.records.store import Store
@@ -63,8 +66,8 @@ class RecordsOutput:
         store = Store(self.folder / DATABASE)
         try:
             used, most = store.kept_bytes(), table.max_mb * 1_000_000
-            evidence = Evidence(self.folder / EVIDENCE, most, used)
-            self._writer = Writer(str(self.folder), store, evidence, on_fault)
+            self._evidence = Evidence(self.folder / EVIDENCE, most, used)
+            self._writer = Writer(str(self.folder), store, self._evidence, on_fault)
         except LineguardError:
             store.close()
             raise
@@ -91,9 +94,27 @@ class RecordsOutput:
         """Keep what an output told about a part; safe from any thread, and never waits."""
         self._writer.signalled(told)
 
+    def challenged(self, told: Challenged) -> None:
+        """Keep a challenge that has ended; safe from any thread, and never waits."""
+        self._writer.note(challenge_note(told))
+
+    def warned(self, at: datetime, name: str, en: str | None, zh: str | None) -> None:
+        """Keep that something is worth a look, or no more; likewise."""
+        self._writer.note(warning_note(at, name, en, zh))
+
     def recorded(self, part: str, timeout: float = RECORD_WAIT_S) -> bool:
         """Wait until the record of a verdict is on the disk; ``False`` if it is not by then."""
         return self._writer.recorded(part, timeout)
+
+    @property
+    def waiting(self) -> int:
+        """Records that are not on the disk yet."""
+        return self._writer.waiting
+
+    @property
+    def evidence_bytes(self) -> int:
+        """What all pictures take."""
+        return self._evidence.used
 
     @property
     def ended(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from edge.deadline import Deadline
 from edge.records.database import DATABASE, open_reader
 from edge.records.evidence import Evidence
 from edge.records.row import from_ms, record_of, to_ms
@@ -26,6 +28,9 @@ EVIDENCE = "evidence"
 
 PAGE = 500
 """Rows that are read at once: a long read would keep the writer's log from being cut."""
+
+STEPS = 20_000
+"""Of SQLite's machine, between two looks at the clock: a millisecond."""
 
 _COLUMNS = (
     "SELECT parts.*, settings.station, settings.bundle, settings.digest "
@@ -49,6 +54,8 @@ class Query:
         Of the trigger, with time zone; the first included, the second not.
     reason
         A code of :data:`edge.judge.TEMPLATES`, or ``rule:code``.
+    before
+        Sequence number; only older ones.
     """
 
     part: str | None = None
@@ -57,6 +64,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     reason: str | None = None
+    before: int | None = None
 
     def sql(self) -> tuple[str, list[str | int]]:
         """Sequence numbers of these parts, and what is bound. No value ever is a part of the SQL.
@@ -73,6 +81,7 @@ class Query:
             ("verdict = ?", verdict),
             ("at >= ?", None if self.since is None else to_ms(self.since)),
             ("at < ?", None if self.until is None else to_ms(self.until)),
+            ("seq < ?", self.before),
         ):
             if value is not None:
                 terms.append(term)
@@ -106,6 +115,8 @@ class Records:
     ----------
     path
         The folder of the records, or the database in it.
+    patience
+        Seconds for each question; one that takes longer is an ``InputError`` too.
 
     Raises
     ------
@@ -113,9 +124,10 @@ class Records:
         There are none, or they are not readable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = math.inf) -> None:
         self.path = path / DATABASE if path.is_dir() else path
         self._base = open_reader(self.path)
+        self._patience = patience
         self._pictures = Evidence(self.path.parent / EVIDENCE, 0, 0)
 
     def __enter__(self) -> Self:
@@ -178,6 +190,29 @@ class Records:
             for row in self._ask(sql, [part])
         ]
 
+    def challenges(self, limit: int) -> list[dict[str, Any]]:
+        """The newest challenges, newest first: who, when, how it ended, what was ``shown``."""
+        sql = "SELECT id, at, ended, by, ending, shown FROM challenges ORDER BY at DESC LIMIT ?"
+        return [
+            {
+                "id": row["id"],
+                "time": _iso(row["at"]),
+                "ended": _iso(row["ended"]),
+                "by": row["by"],
+                "ending": row["ending"],
+                "shown": json.loads(row["shown"]),
+            }
+            for row in self._ask(sql, [limit])
+        ]
+
+    def warnings(self, limit: int) -> list[dict[str, Any]]:
+        """The newest warnings, newest first; ``en`` and ``zh`` are ``None`` where one was over."""
+        sql = "SELECT at, name, en, zh FROM warnings ORDER BY at DESC, name LIMIT ?"
+        return [
+            {"time": _iso(row["at"]), "name": row["name"], "en": row["en"], "zh": row["zh"]}
+            for row in self._ask(sql, [limit])
+        ]
+
     def settings(self, digest: str) -> dict[str, Any] | None:
         """What parts were judged by: models, regions and rules with their thresholds."""
         rows = self._ask("SELECT document FROM settings WHERE digest = ?", [digest])
@@ -197,9 +232,17 @@ class Records:
         return None if not rows else str(rows[0]["state"])
 
     def _ask(self, sql: str, bound: Sequence[str | int]) -> list[sqlite3.Row]:
+        if self._patience < math.inf:
+            deadline = Deadline.after(self._patience)
+            self._base.set_progress_handler(lambda: deadline.expired, STEPS)
         try:
             return self._base.execute(sql, bound).fetchall()
         except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
+            if str(error) == "interrupted":
+                raise InputError(
+                    f"{self.path}: takes longer than {self._patience:g} s: "
+                    "give a lot, or times that are closer together"
+                ) from error
             raise InputError(f"{self.path}: cannot be searched ({error})") from error
 
 

@@ -159,6 +159,7 @@ def row_of(verdict: Verdict, settings: SettingsRow, hash_of_frame: str | None) -
         "frame_hash": hash_of_frame,
         "latency_ms": record["latency_ms"],
         "stages_ms": _json(record["stages_ms"]),
+        "golden": None if verdict.golden is None else _clean(verdict.golden),
     }
     return Row(verdict.id, to_ms(verdict.part.time), settings, columns)
 
@@ -169,7 +170,8 @@ def record_of(row: sqlite3.Row) -> dict[str, Any]:
         reason | {language: Reason(**reason).text(language) for language in ("en", "zh")}
         for reason in json.loads(row["reasons"])
     ]
-    return {
+    golden = {} if row["golden"] is None else {"golden": row["golden"]}
+    return golden | {
         "seq": row["seq"],
         "id": row["id"],
         "station": row["station"],

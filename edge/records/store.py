@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.io.base import Signalled
 from edge.records.database import open_writer, unusable
+from edge.records.notes import Note
 from edge.records.row import Row, SettingsRow
 from models.errors import StorageError
 
@@ -19,10 +20,10 @@ __all__ = ["Batch", "Fate", "Kept", "Store"]
 
 _PART = (
     "INSERT INTO parts (id, at, settings, camera, number, product, lot, verdict, reasons, fields, "
-    "read, defects, frame_hash, latency_ms, stages_ms, evidence_gone) VALUES (:id, :at, :settings, "
-    ":camera, :number, :product, :lot, :verdict, :reasons, :fields, :read, :defects, :frame_hash, "
+    "read, defects, frame_hash, latency_ms, stages_ms, golden, evidence_gone) VALUES (:id, :at, "
+    ":settings, :camera, :number, :product, :lot, :verdict, :reasons, :fields, :read, :defects, "
     # A commit that failed may have reached the disk all the same, and is tried again.
-    ":latency_ms, :stages_ms, :gone) ON CONFLICT (id) DO NOTHING"
+    ":frame_hash, :latency_ms, :stages_ms, :golden, :gone) ON CONFLICT (id) DO NOTHING"
 )
 _SIGNAL = (
     "INSERT INTO signals (part, output, said, at, acknowledged, error) VALUES (?, ?, ?, ?, ?, ?) "
@@ -73,10 +74,11 @@ class Batch:
     rows: list[Row] = field(default_factory=list)
     signals: list[Signalled] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.signals or self.fates or self.cursors)
+        return bool(self.rows or self.signals or self.fates or self.notes or self.cursors)
 
 
 class Store:
@@ -120,6 +122,8 @@ class Store:
             fates = [(f.name, f.gone, f.size, f.part) for f in batch.fates]
             self._base.executemany(_FATE, fates)
             self._base.executemany(_CURSOR, batch.cursors.items())
+            for note in batch.notes:
+                self._base.execute(note.sql, note.values)
             self._base.execute("COMMIT")
         except sqlite3.Error:
             self._settings = known

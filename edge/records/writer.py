@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from edge.deadline import Deadline
 from edge.io.base import Signalled
 from edge.records.evidence import Evidence, evidence_name
+from edge.records.notes import Note
 from edge.records.row import Row, from_ms
 from edge.records.store import Batch, Fate, Store
 from models.errors import LineguardError, StorageError
@@ -139,6 +140,13 @@ class Writer:
                 self._put_off()
                 self._lazy.signals.append(told)
 
+    def note(self, note: Note) -> None:
+        """Take a row of another table. Never waits."""
+        with self._changed:
+            if len(self._lazy.notes) < self._max_waiting:
+                self._put_off()
+                self._lazy.notes.append(note)
+
     def save_cursor(self, name: str, state: str) -> None:
         """Keep how far a forwarder has come. Never waits."""
         with self._changed:
@@ -152,6 +160,11 @@ class Writer:
                 lambda: part in self._recorded or self._error is not None, timeout
             )
             return part in self._recorded
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not on the disk yet."""
+        return len(self._rows)
 
     def newest(self, after: int, timeout: float) -> int:
         """Wait for a row that comes after ``after``; gives the sequence number of the newest."""
@@ -269,6 +282,7 @@ class Writer:
             batch.rows = []
             batch.signals += self._lazy.signals
             batch.fates += self._lazy.fates
+            batch.notes += self._lazy.notes
             batch.cursors.update(self._lazy.cursors)
             self._lazy = batch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.judge.rules import Job, Rule
 from edge.station.bundle import ActiveBundle, BundleName
+from edge.station.candidate import candidate_station
 from edge.station.job_file import JobFile
 from edge.station.load import example_station, load_station
 from edge.station.schema import (
@@ -17,6 +18,7 @@ from edge.station.schema import (
     PpyoloeModel,
     RecordsTable,
     Region,
+    ShadowTable,
     Station,
 )
 
@@ -36,7 +38,9 @@ __all__ = [
     "RecordsTable",
     "Region",
     "Rule",
+    "ShadowTable",
     "Station",
+    "candidate_station",
     "example_station",
     "load_station",
 ]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from firmware_bridge.slots import Slots
-from models.bundle import FILES, Golden, model_paths
+from firmware_bridge.state import Letter
+from models.bundle import FILES, Golden, Manifest, manifest_id, model_paths
 from models.errors import BundleError
 
-__all__ = ["ActiveBundle", "BundleName", "active_bundle"]
+__all__ = ["ActiveBundle", "BundleName", "active_bundle", "bundle_in", "inactive_bundle"]
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,36 @@ def active_bundle(root: Path) -> ActiveBundle:
     state = slots.state
     if state.active is None:
         raise BundleError("holds no confirmed bundle yet: flash one with `lineguard flash`")
-    manifest = slots.manifest(state.active)
-    files = root / state.active / FILES
+    return _slot(slots, state.active)
+
+
+def inactive_bundle(root: Path) -> ActiveBundle:
+    """Open the bundle in the other slot: its predecessor, or one that was flashed and waits.
+
+    Raises
+    ------
+    BundleError, StorageError
+        As :func:`active_bundle`.
+    """
+    slots = Slots(root)
+    state = slots.state
+    if not state.slots[state.idle].complete:
+        raise BundleError(f"{root}: holds no second bundle: flash one with `lineguard flash`")
+    return _slot(slots, state.idle)
+
+
+def _slot(slots: Slots, letter: Letter) -> ActiveBundle:
+    return bundle_in(slots.root / letter, slots.manifest(letter))
+
+
+def bundle_in(folder: Path, manifest: Manifest) -> ActiveBundle:
+    """The bundle that lies in ``folder`` as slots hold it; its signature must be checked."""
+    files = folder / FILES
     models = {
         name: table | {key: str(files / str(path)) for key, path in model_paths(table).items()}
         for name, table in manifest.models.items()
     }
-    held = state.slots[state.active].manifest
-    assert held is not None  # noqa: S101 - what is complete has one
+    held = manifest_id(manifest.to_cbor())
     return ActiveBundle(
         BundleName(manifest.name, manifest.version, held), files, models, manifest.golden
     )

@@ -14,8 +14,10 @@ from edge.camera.source import parse_source
 from edge.judge.fields import Box
 from edge.judge.rules import GroupRule, LeafRule, NoDefectRule, PresenceRule, Rule
 from edge.station.lines import KeyPath
+from edge.station.outputs import GPIO_CHIP, GPIO_LINES
 from edge.station.schema import Camera, Model, PpocrModel, PpyoloeModel, Region, leaves
-from edge.station.words import lookup, show, suggest
+from edge.station.triggers import GpioTrigger, VisionTrigger
+from edge.station.words import lookup, show, show_path, suggest
 
 __all__ = ["Draft", "check"]
 
@@ -81,6 +83,76 @@ def check(draft: Draft) -> Iterator[Fault]:
     yield from _groups(draft, regions)
     yield from _unjudged(draft)
     yield from _gates(draft)
+    yield from _shadow(draft)
+    yield from _challenge(draft)
+    yield from _triggers(draft)
+
+
+def _challenge(draft: Draft) -> Iterator[Fault]:
+    """A challenge that nobody could start, that never falls due, or of parts that nobody sees."""
+    challenge = draft.raw.get("challenge")
+    if not isinstance(challenge, dict):
+        return
+    if "display" not in draft.raw:
+        yield ("challenge",), "needs [display]: operators start it there"
+    elif challenge.get("every") == "shift" and not lookup(draft.raw, ("display", "shifts")):
+        yield ("challenge", "every"), "needs shifts in [display]: when they begin, it is due"
+    cameras = draft.written("cameras")
+    parts = challenge.get("parts")
+    for position, part in enumerate(parts if isinstance(parts, list) else ()):
+        camera = part.get("camera") if isinstance(part, dict) else None
+        path: KeyPath = ("challenge", "parts", position, "camera")
+        if cameras is not None and isinstance(camera, str) and camera not in cameras:
+            yield path, f"there is none of that name in cameras: {suggest(camera, cameras)}"
+
+
+def _triggers(draft: Draft) -> Iterator[Fault]:
+    """Triggers that leave no time to inspect, want what is not there, or disturb each other."""
+    deadline = lookup(draft.raw, ("station", "deadline_ms"))
+    users = dict(_line_users(draft))
+    for position, camera in draft.cameras.items():
+        trigger = camera.trigger
+        if trigger is None:
+            continue
+        path: KeyPath = ("cameras", position, "trigger")
+        wait = trigger.delay_ms + (trigger.picture_ms or 0)
+        if isinstance(deadline, int) and 0 < deadline <= wait:
+            yield (
+                (*path, "picture_ms" if trigger.picture_ms else "delay_ms"),
+                f"delay_ms and picture_ms must be less than deadline_ms, {deadline}, together: "
+                "else no time is left to inspect",
+            )
+        if camera.policy == "freshest":
+            yield (
+                ("cameras", position, "policy"),
+                "skips pictures, and every trigger wants one of its own: leave policy out",
+            )
+        if isinstance(trigger, VisionTrigger):
+            yield from _outside((*path, "box"), trigger.box, camera)
+        if isinstance(trigger, GpioTrigger):
+            mine = (show_path(path), trigger.source)
+            user, source = users.setdefault((trigger.chip, trigger.line), mine)
+            if source != trigger.source:
+                yield (*path, "line"), f"{user} uses that line already, and differently"
+
+
+def _line_users(draft: Draft) -> Iterator[tuple[tuple[str, int], tuple[str, object]]]:
+    """Lines of chips that outputs use."""
+    outputs = draft.raw.get("outputs")
+    for position, entry in enumerate(outputs if isinstance(outputs, list) else ()):
+        if isinstance(entry, dict) and entry.get("kind") == "gpio":
+            for key in GPIO_LINES:
+                line = entry.get(key)
+                if isinstance(line, int):
+                    chip = str(entry.get("chip", GPIO_CHIP))
+                    yield (chip, line), (f"outputs[{position}].{key}", None)
+
+
+def _shadow(draft: Draft) -> Iterator[Fault]:
+    """A shadow without a second bundle."""
+    shadow = draft.raw.get("shadow")
+    if isinstance(shadow, dict) and "bundle" not in shadow and "bundle" not in draft.raw:
+        yield ("shadow",), "needs a bundle, or [bundle], whose other slot it is then"
 
 
 def _gates(draft: Draft) -> Iterator[Fault]:

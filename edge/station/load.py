@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,18 @@ _ENTRY: dict[str, TypeAdapter[Any]] = {
 }
 
 
-def load_station(path: Path) -> Station:
+def load_station(path: Path, instead: Mapping[str, Mapping[str, Any]] | None = None) -> Station:
     """Read a station file. Touches no camera and no model.
 
     Paths in it are made to start at its folder. Where it names a bundle, the models of the one that
     is active now are added to its own.
+
+    Parameters
+    ----------
+    path
+        The file.
+    instead
+        Tables that stand in for its models of these names: of a bundle on trial.
 
     Raises
     ------
@@ -63,6 +71,8 @@ def load_station(path: Path) -> Station:
     context = {"folder": path.parent}
     station = None
     active, missing = _add_models(raw, path.parent)
+    if instead and isinstance(raw.get("models"), dict):
+        raw["models"] |= {name: dict(table) for name, table in instead.items()}
     faults: list[tuple[KeyPath, str]] = []
     broken: set[KeyPath] = set()
     try:

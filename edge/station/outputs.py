@@ -17,15 +17,25 @@ from edge.judge.fields import Many, Table
 from edge.station.paths import FilePath
 
 __all__ = [
+    "GPIO_CHIP",
     "GPIO_LINES",
+    "Baud",
+    "Broker",
     "GpioOutput",
     "JsonlOutput",
+    "LineNumber",
     "ModbusOutput",
+    "MqttLogin",
     "MqttOutput",
     "OutputTable",
+    "Plc",
     "SerialOutput",
+    "Topic",
     "WebhookOutput",
 ]
+
+GPIO_CHIP = "/dev/gpiochip0"
+"""The first chip of the box."""
 
 GPIO_LINES = ("reject", "ok", "fault", "heartbeat", "encoder")
 """Keys of a GPIO output that name a line."""
@@ -69,13 +79,21 @@ def _topic(topic: str) -> str:
     return topic
 
 
-_Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
+Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
+"""A topic that is published to or listened to: no wildcards."""
+
+Plc = Annotated[str, Field(max_length=256), AfterValidator(_plc)]
+"""Where a Modbus device is."""
+
+Broker = Annotated[str, Field(max_length=256), AfterValidator(_broker)]
+"""Where an MQTT broker is."""
 
 _GroupId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^+#/]+$")]
 
 _AckMs = Annotated[int, Field(ge=20, le=60_000)]
 _BeatMs = Annotated[int, Field(ge=50, le=10_000)]
-_Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600]
+Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600]
+"""Of a serial line."""
 _Register = Annotated[int, Field(ge=0, le=65_500)]
 
 
@@ -96,10 +114,8 @@ class ModbusOutput(_Signals):
     """A PLC, by Modbus TCP or RTU."""
 
     kind: Literal["modbus"]
-    address: Annotated[str, Field(max_length=256), AfterValidator(_plc)] = Field(
-        description="tcp://HOST:PORT, or the serial port of an RTU line"
-    )
-    baud: _Baud = Field(19200, description="of an RTU line")
+    address: Plc = Field(description="tcp://HOST:PORT, or the serial port of an RTU line")
+    baud: Baud = Field(19200, description="of an RTU line")
     parity: Literal["even", "odd", "none"] = Field("even", description="of an RTU line")
     device: int = Field(1, ge=0, le=247, description="unit id; 0 and 255 mean nobody on RTU lines")
     first_register: _Register = Field(0, description="of the 12 holding registers it writes")
@@ -115,21 +131,15 @@ class SerialOutput(_Signals):
 
     kind: Literal["serial"]
     port: FilePath = Field(description="e.g. /dev/ttyUSB0")
-    baud: _Baud = Field(115200, description="8 bits, no parity")
+    baud: Baud = Field(115200, description="8 bits, no parity")
     ack_ms: _AckMs = Field(500, description="for it to acknowledge a line")
     heartbeat_ms: _BeatMs = Field(500, description="between two signs of life")
 
 
-class MqttOutput(_Signals):
-    """The plant's MQTT broker."""
+class MqttLogin(Table):
+    """A broker, and how to log in there."""
 
-    kind: Literal["mqtt"]
-    address: Annotated[str, Field(max_length=256), AfterValidator(_broker)] = Field(
-        description="mqtt://HOST:PORT or mqtts://HOST:PORT"
-    )
-    topic: _Topic | None = Field(None, description="lineguard/ and the station's name if left out")
-    payload: Literal["json", "sparkplug"] = "json"
-    group: _GroupId = Field("lineguard", description="Sparkplug's group id")
+    address: Broker = Field(description="mqtt://HOST:PORT or mqtts://HOST:PORT")
     user: str | None = Field(None, min_length=1, max_length=256, description="at the broker")
     password_file: FilePath | None = Field(None, description="holds nothing but the password")
     ca_file: FilePath | None = Field(None, description="whose certificates are trusted, for mqtts")
@@ -148,6 +158,15 @@ class MqttOutput(_Signals):
         return self
 
 
+class MqttOutput(_Signals, MqttLogin):
+    """The plant's MQTT broker."""
+
+    kind: Literal["mqtt"]
+    topic: Topic | None = Field(None, description="lineguard/ and the station's name if left out")
+    payload: Literal["json", "sparkplug"] = "json"
+    group: _GroupId = Field("lineguard", description="Sparkplug's group id")
+
+
 class WebhookOutput(_Signals):
     """A web server that is told each verdict."""
 
@@ -162,19 +181,20 @@ class WebhookOutput(_Signals):
     tries: int = Field(8, ge=1, le=100, description="of a verdict that the server cannot take now")
 
 
-_LineNumber = Annotated[int, Field(ge=0, le=1023)]
+LineNumber = Annotated[int, Field(ge=0, le=1023)]
+"""A line of a GPIO chip."""
 
 
 class GpioOutput(_Signals):
     """Lines of the box itself."""
 
     kind: Literal["gpio"]
-    chip: FilePath = Field("/dev/gpiochip0", description="as gpiodetect shows it")
-    reject: _LineNumber | None = Field(None, description="active while a part is to be blown off")
-    ok: _LineNumber | None = Field(None, description="active for pulse_ms for each good part")
-    fault: _LineNumber | None = Field(None, description="active while something is at fault")
-    heartbeat: _LineNumber | None = Field(None, description="changes as long as the station lives")
-    encoder: _LineNumber | None = Field(None, description="input that counts the belt's steps")
+    chip: FilePath = Field(GPIO_CHIP, description="as gpiodetect shows it")
+    reject: LineNumber | None = Field(None, description="active while a part is to be blown off")
+    ok: LineNumber | None = Field(None, description="active for pulse_ms for each good part")
+    fault: LineNumber | None = Field(None, description="active while something is at fault")
+    heartbeat: LineNumber | None = Field(None, description="changes as long as the station lives")
+    encoder: LineNumber | None = Field(None, description="input that counts the belt's steps")
     active_low: Many[Literal["reject", "ok", "fault", "heartbeat"]] = Field(
         (), max_length=4, description="lines that are low when active"
     )

@@ -14,9 +14,13 @@ from edge.camera import check_source
 from edge.judge.fields import Box, Many, Name, Table
 from edge.judge.rules import Job, LeafRule, Rule
 from edge.station.bundle import ActiveBundle
+from edge.station.challenge import ChallengeTable
+from edge.station.drift import DriftTable
 from edge.station.outputs import JsonlOutput, OutputTable
 from edge.station.paths import FilePath as _Path
 from edge.station.records import RecordsTable
+from edge.station.shadow import ShadowTable
+from edge.station.triggers import TriggerTable
 from models.errors import InputError
 
 __all__ = [
@@ -30,6 +34,7 @@ __all__ = [
     "PpyoloeModel",
     "RecordsTable",
     "Region",
+    "ShadowTable",
     "Station",
     "leaves",
 ]
@@ -93,6 +98,9 @@ class Camera(Table):
     )
     mm_per_pixel: float | None = Field(
         None, gt=0, le=100, description="for rules that speak of millimetres"
+    )
+    trigger: TriggerTable | None = Field(
+        None, description="what says that a part is there; each picture is a part if left out"
     )
 
 
@@ -197,8 +205,11 @@ class Station(Table):
     )
     outputs: Many[OutputTable] = Field((), max_length=8, description="at most 8")
     records: RecordsTable | None = None
+    shadow: ShadowTable | None = None
 
     display: Display | None = None
+    challenge: ChallengeTable | None = None
+    drift: DriftTable | None = None
 
     _active: ActiveBundle | None = PrivateAttr(None)
 

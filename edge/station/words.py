@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from edge.camera.source import mask
 from edge.judge.fields import Table
 from edge.judge.rules import GroupRule, Job, LeafRule
+from edge.station.challenge import ChallengeTable, GoldenPart
+from edge.station.drift import DriftTable
 from edge.station.lines import KeyPath
 from edge.station.outputs import OutputTable
 from edge.station.schema import (
@@ -21,8 +23,10 @@ from edge.station.schema import (
     PpyoloeModel,
     RecordsTable,
     Region,
+    ShadowTable,
     Station,
 )
+from edge.station.triggers import TriggerTable
 from models.nearest import nearest
 
 __all__ = ["lookup", "plain_path", "reason", "show", "show_path", "suggest", "table_of"]
@@ -40,9 +44,12 @@ _TABLES: dict[str, type[Table]] = {
     "regions": Region,
     "display": Display,
     "records": RecordsTable,
+    "shadow": ShadowTable,
+    "challenge": ChallengeTable,
+    "drift": DriftTable,
 }
 
-_TAGS = {"rules": "kind", "models": "family", "outputs": "kind"}
+_TAGS = {"rules": "kind", "models": "family", "outputs": "kind", "trigger": "kind"}
 
 
 def _by_tag(tag: str, *classes: type[Table]) -> dict[str, type[Table]]:
@@ -53,6 +60,7 @@ _TAGGED: dict[str, dict[str, type[Table]]] = {
     "rules": _by_tag("kind", *get_args(LeafRule), *get_args(GroupRule)),
     "models": _by_tag("family", PpocrModel, PpyoloeModel),
     "outputs": _by_tag("kind", *get_args(get_args(OutputTable)[0])),
+    "trigger": _by_tag("kind", *get_args(get_args(TriggerTable)[0])),
 }
 
 _WORDS = {
@@ -87,26 +95,40 @@ _EXPLAINED = {"missing", "too_long", "too_short"} | {
 
 def plain_path(location: tuple[str | int, ...]) -> KeyPath:
     """Pydantic's location without the tag of a union, which is not written in the file."""
-    if len(location) > 2 and location[0] in _TAGS:
-        return (*location[:2], *location[3:])
+    depth = _depth(location)
+    if len(location) > depth and _section(location) in _TAGS:
+        return (*location[:depth], *location[depth + 1 :])
     return location
+
+
+def _section(path: KeyPath) -> str:
+    """The section that a path leads into; triggers stand in cameras, and are one of their own."""
+    nested = path[:1] == ("cameras",) and path[2:3] == ("trigger",)
+    return "trigger" if nested else str(path[0]) if path else ""
+
+
+def _depth(path: KeyPath) -> int:
+    """How many keys lead to a table of the section."""
+    return 3 if _section(path) == "trigger" else 2
 
 
 def table_of(path: KeyPath, raw: Mapping[str, Any]) -> type[Table] | None:
     """The table that ``path`` is a key of."""
-    section = str(path[0])
+    section, depth = _section(path), _depth(path)
     if len(path) == 1:
         return Station
-    if section in _TAGGED:
-        tag = lookup(raw, (*path[:2], _TAGS[section]))
+    if section in _TAGGED and len(path) > depth:
+        tag = lookup(raw, (*path[:depth], _TAGS[section]))
         return _TAGGED[section].get(tag) if isinstance(tag, str) else None
-    return _TABLES.get(section)
+    if path[:2] == ("challenge", "parts") and len(path) > 2:
+        return GoldenPart
+    return _TABLES.get(str(path[0]))
 
 
 def reason(error: ErrorDetails, path: KeyPath, raw: Mapping[str, Any]) -> tuple[KeyPath, str]:
     """Where a fault stands and what it is."""
     kind, context = error["type"], error.get("ctx", {})
-    section = str(path[0])
+    section = _section(path)
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         tag, known = _TAGS[section], list(_TAGGED[section])
         path = (*path, tag)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
+from edge.deadline import Deadline
 from edge.io.hooks import Hooks
 from models.errors import DeviceError
 
@@ -15,7 +16,7 @@ __all__ = ["Fire", "PolledTrigger", "Trigger"]
 
 _log = logging.getLogger(__name__)
 
-Fire = Callable[[float], None]
+Fire = Callable[[float], object]
 """Told when a part was there, ``time.monotonic()`` seconds. Must not wait, and never raises."""
 
 RETRY_S = 1.0
@@ -36,8 +37,11 @@ class Trigger(Protocol):
     def start(self, fire: Fire) -> None:
         """Begin; ``fire`` is called from a thread of the trigger's, once for each part."""
 
-    def stop(self) -> None:
-        """Fire no more; returns once nothing is under way."""
+    def stop(self, deadline: Deadline) -> None:
+        """Fire no more. Returns by ``deadline``; what hangs then is left behind.
+
+        May be repeated, and does not wait if there is no time: so several stop side by side.
+        """
 
 
 class PolledTrigger(ABC):
@@ -75,11 +79,11 @@ class PolledTrigger(ABC):
         )
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: Deadline) -> None:
         """Fire no more."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(deadline.remaining())
 
     def _run(self, fire: Fire) -> None:
         while not self._stopping.is_set():

@@ -13,6 +13,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.io.hooks import Hooks
+from edge.io.mqtt_login import PORTS, log_in, read_password
+from edge.station.triggers import MqttTrigger as MqttTable
 from edge.trigger.base import PolledTrigger
 from models.errors import DeviceError
 
@@ -41,26 +43,29 @@ class MqttTrigger(PolledTrigger):
     ----------
     name
         How messages call it.
-    address
-        ``mqtt://HOST:PORT``.
-    topic
-        What to listen to.
+    table
+        The broker, how to log in, and what to listen to.
     hooks
         Told when the broker is lost.
+
+    Raises
+    ------
+    InputError
+        A file for the login cannot be read.
     """
 
-    def __init__(self, name: str, address: str, topic: str, hooks: Hooks) -> None:
+    def __init__(self, name: str, table: MqttTable, hooks: Hooks) -> None:
         super().__init__(name, hooks)
-        parts = urlsplit(address)
-        self._host, self._port = parts.hostname or "", parts.port or 1883
-        self._topic = topic
+        parts = urlsplit(table.address)
+        self._host, self._port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+        self._table, self._password = table, read_password(table)
+        self._make_client()  # so that files that are no certificates are told at the start
         self._client: paho.Client | None = None
         self._events: queue.Queue[float | DeviceError] = queue.Queue()
 
     def open(self) -> None:
         """Connect and subscribe; returns once the broker has said yes to both."""
-        client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        client.connect_timeout = CONNECT_S
+        client = self._make_client()
         events: queue.Queue[float | DeviceError] = queue.Queue()
         self._events = events
         subscribed = queue.Queue[bool]()
@@ -73,7 +78,7 @@ class MqttTrigger(PolledTrigger):
             properties: Properties | None,
         ) -> None:
             if not answer.is_failure:
-                client.subscribe(self._topic, qos=1)
+                client.subscribe(self._table.topic, qos=1)
 
         def on_message(client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:
             if not message.retain and events.qsize() < WAITING:
@@ -110,3 +115,9 @@ class MqttTrigger(PolledTrigger):
             self._client.disconnect()
             self._client.loop_stop()
             self._client = None
+
+    def _make_client(self) -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        client.connect_timeout = CONNECT_S
+        log_in(client, self._table, self._password)
+        return client

@@ -114,3 +114,12 @@ def test_what_a_camera_says_is_shown_as_it_is() -> None:
     screen = Screen("en")
     screen.terminal.camera("top", "lost", "[red]rtsp://***@host[/red] [/]")
     assert "[red]rtsp://***@host[/red] [/]" in screen.shown()
+
+
+@LANGUAGES
+def test_a_fault_of_an_output_stands_until_it_is_gone(screen: Screen, language: Language) -> None:
+    screen.terminal.verdict(lab_verdict(1, OK))
+    screen.terminal.fault("modbus tcp://plc", "does not answer")
+    assert f"⚠ {WORDS[language][2]}  modbus tcp://plc: does not answer" in screen.shown()
+    screen.terminal.fault("modbus tcp://plc", None)
+    assert "⚠" not in screen.shown()

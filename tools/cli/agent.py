@@ -10,6 +10,9 @@ from tools.cli.output import console
 
 __all__ = ["agent"]
 
+STUCK_S = 120.0
+"""Seconds for one request: to compare a large bundle with its hashes, on a slow card, takes 30."""
+
 
 def agent(
     port: str = typer.Option(
@@ -27,9 +30,11 @@ def agent(
     """
     import signal
     import threading
+    import time
     from types import FrameType
 
     from edge.agent import box_facts, serve, try_bundle
+    from edge.service.notify import Pulse
     from firmware_bridge.receiver import Receiver
     from firmware_bridge.transport import listen
 
@@ -41,6 +46,18 @@ def agent(
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, end)
     receiver = Receiver(root, box_facts(), try_bundle)
+    moved = time.monotonic()
+
+    def move() -> None:
+        nonlocal moved
+        moved = time.monotonic()
+
+    def stuck() -> list[str]:
+        still = time.monotonic() - moved
+        return [f"a request hangs for {still:.0f} s"] if still > STUCK_S else []
+
     with listen(port) as listener:
-        console.print(f"listening at {listener.address}", soft_wrap=True)
-        serve(listener, receiver, stop)
+        listening = f"listening at {listener.address}"
+        console.print(listening, soft_wrap=True)
+        with Pulse(lambda: True, stuck, lambda: listening):
+            serve(listener, receiver, stop, move)

@@ -37,12 +37,12 @@ def detect(
 
     Example: lineguard detect board.jpg --model pcb.onnx
     """
+    from edge.draw import draw_defects
     from edge.families.ppyoloe import open_detector
     from models.atomic import write_atomic
     from models.errors import ImageError, InputError
     from models.images import encode_image, load_image
     from models.stopwatch import Stopwatch
-    from tools.draw import draw_defects
 
     files = image_files(images)
     detector = open_detector(model, threads=threads)

@@ -43,11 +43,11 @@ def read(
 
     Example: lineguard read pack.jpg --mode page
     """
+    from edge.draw import draw_lines
     from models.atomic import write_atomic
     from models.errors import ImageError, InputError
     from models.images import encode_image, load_image
     from models.stopwatch import Stopwatch
-    from tools.draw import draw_lines
 
     files = image_files(images)
     reader = reader_for(mode, det, rec, dictionary, threads)

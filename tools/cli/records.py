@@ -15,9 +15,6 @@ from models.errors import ConfigError, InputError
 from tools.cli.output import JSON, console, print_json, track
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edge.records.query import Query, Records
 
 __all__ = ["app"]
@@ -80,9 +77,64 @@ def query(
             Text(each["lot"] or ""),
             Text(each["verdict"], style),
             f"{each['latency_ms']:.0f}",
-            Text("; ".join(r["en"] for r in each["reasons"])),
+            Text("; ".join(_why(each))),
         )
     console.print(table)
+
+
+@app.command()
+def challenges(
+    station: Path | None = STATION,
+    db: Path | None = DB,
+    limit: int = typer.Option(20, min=1, max=100_000, help="So many at most, the newest first."),
+    as_json: bool = JSON,
+) -> None:
+    """Show when golden parts were shown, by whom, and what the station said of them.
+
+    Example: lineguard records challenges --limit 3
+    """
+    with _records(station, db) as records:
+        found = records.challenges(limit)
+    if as_json:
+        print_json({"challenges": found})
+        return
+    if not found:
+        console.print("no challenge in the records")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("time", "by", "", "golden part", "expected", "said", "id"):
+        table.add_column(name, no_wrap=name in ("time", "id"))
+    for each in found:
+        style = "green" if each["ending"] == "passed" else "red"
+        first = [Text(_local(each["time"])), Text(each["by"]), Text(each["ending"], style)]
+        for shown in each["shown"] or [{}]:
+            row = [Text(shown.get(key, "")) for key in ("name", "expected", "verdict", "part")]
+            table.add_row(*first, *row)
+            first = [Text(), Text(), Text()]
+    console.print(table)
+
+
+@app.command()
+def warnings(
+    station: Path | None = STATION,
+    db: Path | None = DB,
+    limit: int = typer.Option(20, min=1, max=100_000, help="So many at most, the newest first."),
+    as_json: bool = JSON,
+) -> None:
+    """Show what drifted, and when: brightness, scores.
+
+    Example: lineguard records warnings
+    """
+    with _records(station, db) as records:
+        found = records.warnings(limit)
+    if as_json:
+        print_json({"warnings": found})
+        return
+    if not found:
+        console.print("no warning in the records")
+    for each in found:
+        words = f"{_local(each['time'])}  {each['name']}: {each['en'] or 'over'}"
+        console.print(words, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -226,7 +278,7 @@ def _show(record: dict[str, Any]) -> None:
         ("product", record["product"]),
         ("lot", record["lot"] or ""),
         ("verdict", record["verdict"]),
-        *(("because", reason["en"]) for reason in record["reasons"]),
+        *(("because", why) for why in _why(record)),
         *((name, value) for name, value in record["fields"].items()),
     ]
     for region, lines in record["read"].items():
@@ -248,6 +300,11 @@ def _show(record: dict[str, Any]) -> None:
         console.print(f"{name:14} {value}", soft_wrap=True, highlight=False, markup=False)
 
 
+def _why(record: dict[str, Any]) -> list[str]:
+    golden = [f"golden part: {record['golden']}"] if "golden" in record else []
+    return golden + [reason["en"] for reason in record["reasons"]]
+
+
 def _gone(record: dict[str, Any]) -> str:
     from edge.records.row import GONE
 
@@ -256,6 +313,7 @@ def _gone(record: dict[str, Any]) -> str:
 
 def _write_pictures(records: Records, record: dict[str, Any], out: Path) -> list[Path]:
     """The picture as it was kept, and one with what was found drawn in."""
+    from edge.records.overlay import overlay
     from models.atomic import write_atomic
     from models.errors import ImageError
     from models.images import encode_image, load_image
@@ -264,31 +322,12 @@ def _write_pictures(records: Records, record: dict[str, Any], out: Path) -> list
     if path is None:
         raise InputError(f"{record['id']}: has no picture: {_gone(record)}")
     image = load_image(path)
-    overlay = out.with_name(f"{out.stem}.found{out.suffix}")
+    found = out.with_name(f"{out.stem}.found{out.suffix}")
     try:
         files = {out: encode_image(image, out.suffix)}
-        files[overlay] = encode_image(_overlay(image, record), out.suffix)
+        files[found] = encode_image(overlay(image, record), out.suffix)
     except ImageError as error:
         raise InputError(f"{out}: {error}") from error
     for name, data in files.items():
         write_atomic(name, data)
     return list(files)
-
-
-def _overlay(image: NDArray[np.uint8], record: dict[str, Any]) -> NDArray[np.uint8]:
-    import numpy as np
-
-    from models.results import Defect, TextLine
-    from tools.draw import draw_defects, draw_lines
-
-    lines = [
-        TextLine(line["text"], line["score"] or 0.0, np.array(line["quad"], np.float32))
-        for found in record["read"].values()
-        for line in found
-    ]
-    defects = [
-        Defect(defect["label"], defect["score"] or 0.0, np.array(defect["box"], np.float32))
-        for found in record["defects"].values()
-        for defect in found
-    ]
-    return draw_defects(draw_lines(image, lines), defects)

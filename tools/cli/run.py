@@ -34,13 +34,16 @@ def run(
     from edge.io.jsonl import JsonlOutput
     from edge.loop import Line, open_models
     from edge.station import JobFile, load_station
+    from tools.checking import station_challenge, station_drift
     from tools.running import (
         displayed,
         followed,
+        pulse,
         register_line,
         station_changes,
         station_display,
         station_outputs,
+        station_shadow,
         stopped_by_signals,
     )
     from tools.terminal import Terminal
@@ -51,22 +54,26 @@ def run(
     station = jobs.restore()
     inspectors = open_models(station)
     displays = station_display(station)
-    outputs: list[Output] = [*station_outputs(station, displays), *displays]
+    terminal = Terminal(station.station.name, language, console)
+    terminals = [] if as_json else [terminal]
+    outputs: list[Output] = [*station_outputs(station, displays, terminals), *displays]
     changes = station_changes(station, station_file, displays)
-    outputs += changes
+    drifts = station_drift(station, station_file, displays, outputs)
+    challenges = station_challenge(station, station_file, displays, outputs, drifts)
+    outputs += [*changes, *drifts, *challenges]
+    outputs += station_shadow(station, station_file, displays)
     if as_json:
         line = Line(
             station, inspectors, [*outputs, JsonlOutput.stdout()], limit=parts, keep=jobs.keep
         )
-        with displayed(displays, line, Console(stderr=True)), stopped_by_signals(line):
-            followed(changes, line)
+        with displayed(displays, line, Console(stderr=True)), stopped_by_signals(line), pulse(line):
+            followed([*changes, *challenges], line)
             line.run()
         print_json({"summary": line.summary()})
     else:
-        terminal = Terminal(station.station.name, language, console)
         line = Line(station, inspectors, [*outputs, terminal], limit=parts, keep=jobs.keep)
-        with displayed(displays, line, console), terminal, stopped_by_signals(line):
-            followed(changes, line)
+        with displayed(displays, line, console), terminal, stopped_by_signals(line), pulse(line):
+            followed([*changes, *challenges], line)
             line.run()
         print_summary(line.summary())
     if parts is not None and line.tally.ng:

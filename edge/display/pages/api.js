@@ -54,10 +54,10 @@ export async function change(method, path, body, headers = {}) {
 
 export async function get(path) {
   const answer = await fetch(`api/v1/${path}`, { signal: AbortSignal.timeout(10000) });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  if (!answer.ok) throw Object.assign(new Error(`${path}: ${answer.status}`), { status: answer.status });
   return { body: await answer.json(), etag: answer.headers.get("ETag") };
 }
 
 export function pictureOf(part) {
-  return `api/v1/cameras/${encodeURIComponent(part.camera)}/picture.jpg?part=${encodeURIComponent(part.id)}`;
+  return part.picture ?? `api/v1/cameras/${encodeURIComponent(part.camera)}/picture.jpg?part=${encodeURIComponent(part.id)}`;
 }

@@ -1,12 +1,15 @@
 // The page of one station: what comes in is handed to whoever draws it.
 
 import { takeTokenFromLink } from "./api.js";
-import { renderCounts, renderHealth, renderReasons, renderTrend } from "./board.js";
+import { renderCounts, renderHealth, renderReasons, renderShadow, renderTrend } from "./board.js";
+import { openChallenge, renderChallenge } from "./challenge.js";
 import { $, h, icon, setText } from "./dom.js";
 import { acknowledge, renderFaults } from "./faults.js";
 import { Feed } from "./feed.js";
 import * as gallery from "./gallery.js";
 import { openJob, renderJob } from "./job.js";
+import { renderBundle } from "./models.js";
+import { openRecords, renderRecords } from "./records.js";
 import { alive, tell } from "./stale.js";
 import { Tile } from "./tile.js";
 import { currentLanguage, setLanguage, t, timeOfDay } from "./words.js";
@@ -38,8 +41,10 @@ function renderState() {
   document.title = state.station;
   renderJob(state.job);
   renderFaults(state.faults);
+  renderChallenge(state.challenge);
   renderTiles();
   renderCounts(state.shift);
+  renderBundle(state.bundle);
   renderHealth(state.cameras, details);
 }
 
@@ -47,6 +52,7 @@ function renderDetails() {
   if (!details) return;
   renderTrend(details);
   renderReasons(details);
+  renderShadow(details.shadow);
   if (state) renderHealth(state.cameras, details);
 }
 
@@ -56,14 +62,15 @@ function tick() {
 }
 
 const KEYS = [
-  ["J", "key_job"], ["A", "key_acknowledge"], ["G", "key_gallery"], ["← →", "key_arrows"],
+  ["J", "key_job"], ["A", "key_acknowledge"], ["C", "key_challenge"], ["G", "key_gallery"], ["R", "key_records"],
+  ["← →", "key_arrows"],
   ["+ − 0", "key_zoom"], ["L", "key_language"], ["F", "key_full"], ["Esc", "key_close"],
 ];
 
 function renderHelp() {
   $("shortcuts").replaceChildren(
     ...KEYS.map(([key, word]) => h("tr", {}, h("th", {}, h("kbd", {}, key)), h("td", {}, t(word)))));
-  $("legend").replaceChildren(...["ok", "ng", "fault"].map((name) =>
+  $("legend").replaceChildren(...["ok", "ng", "fault", "locked"].map((name) =>
     h("p", { class: name === "fault" ? "sign" : name }, icon(name), h("b", {}, t(name)), h("span", {}, t(`legend_${name}`)))),
     h("p", { class: "old" }, h("span", {}, t("legend_stale"))));
 }
@@ -75,6 +82,7 @@ function speak(language) {
   renderState();
   renderDetails();
   gallery.render();
+  renderRecords();
   tell();
 }
 
@@ -90,7 +98,7 @@ document.addEventListener("keydown", (event) => {
   const inGallery = { ArrowLeft: () => gallery.step(-1), ArrowRight: () => gallery.step(1),
     "+": () => gallery.zoom(1.5), "=": () => gallery.zoom(1.5), "-": () => gallery.zoom(1 / 1.5),
     0: () => gallery.zoom(0) };
-  const anywhere = { j: openJob, a: () => acknowledge(), g: gallery.showNewest, f: fullScreen,
+  const anywhere = { j: openJob, a: () => acknowledge(), c: openChallenge, g: gallery.showNewest, r: () => openRecords(), f: fullScreen,
     "?": () => $("help-dialog").showModal() };
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const dialog = document.querySelector("dialog[open]");

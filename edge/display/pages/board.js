@@ -1,7 +1,7 @@
 // What the shift came to: counts, yield by the minute, reasons, cameras.
 
 import { $, h, setText, svg } from "./dom.js";
-import { inWords, percent, t, timeOfDay } from "./words.js";
+import { currentLanguage, inWords, percent, t, timeOfDay } from "./words.js";
 
 const WIDE = 480;
 const HIGH = 100;
@@ -80,4 +80,18 @@ export function renderHealth(cameras, details) {
   const ms = details?.latency_ms;
   setText($("latency"), ms?.p50 === undefined ? t("no_latency")
     : t("latency", { p50: Math.round(ms.p50), p99: Math.round(ms.p99), max: Math.round(ms.max) }));
+}
+
+const PHASES = { waiting: "shadow_opening", opening: "shadow_opening", comparing: "shadow", done: "shadow_done" };
+
+// A second bundle that looks on: how far it came and in what it differs, or why it is off.
+export function renderShadow(shadow) {
+  $("shadow").hidden = !shadow;
+  if (!shadow) return;
+  const counts = shadow.counts ?? { compared: 0, seen: 0, rejects: 0, passes: 0 };
+  const candidate = shadow.candidate ?? "";
+  const why = [candidate, shadow[currentLanguage()]].filter(Boolean).join(": ");
+  setText($("shadow"), shadow.phase === "off" ? t("shadow_off", { why })
+    : t(PHASES[shadow.phase], { candidate, compared: counts.compared, seen: counts.seen,
+      rejects: counts.rejects, passes: counts.passes }));
 }

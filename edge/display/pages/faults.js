@@ -29,11 +29,23 @@ function bar(faults) {
       : h("span", { class: "seen" }, t("acknowledged")));
 }
 
-export function renderFaults(faults) {
-  const key = JSON.stringify([faults, currentLanguage()]);
+// What drifts has not failed yet: a thin bar of its own, outlined in amber.
+function care(drifts) {
+  const news = drifts.some((fault) => !fault.acknowledged);
+  return h("div", { class: "care" }, h("strong", {}, t("care")),
+    h("ul", {}, ...drifts.slice(0, MOST).map(line)),
+    news
+      ? h("button", { type: "button", onclick: acknowledge }, t("acknowledge"))
+      : h("span", { class: "seen" }, t("acknowledged")));
+}
+
+export function renderFaults(all) {
+  const key = JSON.stringify([all, currentLanguage()]);
   if (key === told) return;
   told = key;
-  $("faults").replaceChildren(...(faults.length ? [bar(faults)] : []));
+  const faults = all.filter((fault) => fault.kind !== "drift");
+  const drifts = all.filter((fault) => fault.kind === "drift");
+  $("faults").replaceChildren(...(faults.length ? [bar(faults)] : []), ...(drifts.length ? [care(drifts)] : []));
 }
 
 // What stands on the page has been seen, and nothing that comes while the button is pressed.

@@ -4,13 +4,14 @@ import { get, pictureOf } from "./api.js";
 import { sideBySide } from "./diff.js";
 import { $, h, icon, svg } from "./dom.js";
 import { draw } from "./overlay.js";
-import { currentLanguage, t, timeOfDay } from "./words.js";
+import { currentLanguage, dateAndTime, t, timeOfDay } from "./words.js";
 
 const MOST_ZOOM = 8;
 
 let parts = [];
 let fetched = -1;
 let fetching = false;
+let row = []; // the parts among which one steps
 let open = null; // the part that is shown large
 
 export async function follow(count) {
@@ -55,9 +56,15 @@ export function showNewest() {
   if (parts.length) show(parts[0].id);
 }
 
-export function show(id) {
-  const part = parts.find((each) => each.id === id);
+function show(id) {
+  showFrom(parts, id);
+}
+
+// Show one of a list of parts large; the arrows lead to its neighbours.
+export function showFrom(list, id) {
+  const part = list.find((each) => each.id === id);
   if (!part) return;
+  row = list;
   open = part;
   fillDialog(part);
   if (!$("part-dialog").open) $("part-dialog").showModal();
@@ -65,9 +72,10 @@ export function show(id) {
 }
 
 export function step(by) {
-  const at = parts.findIndex((each) => each.id === open?.id);
-  const next = parts[at + by];
-  if (next) show(next.id);
+  const list = row === parts || row.some((each) => each.picture) ? row : parts; // newer ones came
+  const at = list.findIndex((each) => each.id === open?.id);
+  const next = list[at + by];
+  if (next) showFrom(list, next.id);
 }
 
 $("part-dialog").addEventListener("close", () => (open = null));
@@ -135,12 +143,13 @@ function tool(key, text, act) {
 }
 
 function fillDialog(part) {
-  const same = $("zoom").dataset.part === part.id;
-  $("zoom").dataset.part = part.id;
+  const [key, ok] = [`${part.id}/${part.picture ?? ""}`, part.verdict === "OK"];
+  const same = $("zoom").dataset.part === key;
+  $("zoom").dataset.part = key;
   if (!same) {
     view = { zoom: 1, x: 0, y: 0 };
     const marks = svg("svg", { class: "marks", preserveAspectRatio: "xMidYMid meet" });
-    draw(marks, part);
+    if (!part.picture) draw(marks, part);
     const blank = h("p", { class: "blank" });
     const image = h("img", { src: pictureOf(part), alt: part.id, draggable: "false", onerror: () => {
       image.remove();
@@ -154,17 +163,18 @@ function fillDialog(part) {
     tool("newer", "‹", () => step(-1)), tool("older", "›", () => step(1)),
     tool("zoom_in", "+", () => zoom(1.5)), tool("zoom_out", "−", () => zoom(1 / 1.5)),
     tool("zoom_fit", "⤢", () => zoom(0)), tool("close", "×", () => $("part-dialog").close())));
-  const facts = [["part", `${part.camera} #${part.part}`], ["time", timeOfDay(part.time)],
+  const facts = [["part", `${part.camera} #${part.part}`], ["time", dateAndTime(part.time)],
     ["product", part.product || t("none")], ["lot", part.lot ?? t("none")]];
   const found = part.lines.map((line) => h("li", { class: line.bad ? "bad" : "" },
     h("code", {}, line.text || "–"), h("span", { class: "dim" }, line.score.toFixed(2))));
   found.push(...part.found.map((thing) => h("li", { class: thing.bad ? "bad" : "" },
     thing.label, h("span", { class: "dim" }, thing.score.toFixed(2)))));
   $("facts").replaceChildren(
-    h("h2", {}, icon("ng"), t("ng")),
+    h("h2", { class: ok ? "good" : "" }, icon(ok ? "ok" : "ng"), t(ok ? "ok" : "ng")),
     ...part.reasons.flatMap((reason) =>
       [h("p", { class: "reason" }, reason[currentLanguage()]), comparison(reason)].filter(Boolean)),
     h("dl", { class: "facts-list" }, ...facts.map(([key, value]) => h("div", {}, h("dt", {}, t(key)), h("dd", {}, value)))),
     ...(found.length ? [h("h3", {}, t("found")), h("ul", { class: "found" }, ...found)] : []),
-    h("h3", {}, t("find_again")), h("p", {}, h("code", { class: "id" }, part.id)));
+    h("h3", {}, t(part.picture ? "part" : "find_again")), h("p", {}, h("code", { class: "id" }, part.id)),
+    ...(part.picture ? [] : [h("button", { type: "button", "data-again": part.id }, t("records"))]));
 }

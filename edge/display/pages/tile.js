@@ -7,7 +7,10 @@ import { currentLanguage, inWords, t, timeOfDay } from "./words.js";
 
 const IDLE_S = 10; // no part for so long: the verdict is of the past, and is outlined only
 
-const FACES = { ok: "ok", ng: "ng", waiting: "none", lost: "off", ended: "none", stopped: "none" };
+const FACES = { ok: "ok", ng: "ng", waiting: "none", locked: "locked", lost: "off", ended: "none", stopped: "none" };
+
+// The part was rejected for what the station waits for, not for what it is like.
+const locked = (part) => part.reasons.some((reason) => reason.code === "challenge_due");
 
 export class Tile {
   constructor(name) {
@@ -30,7 +33,7 @@ export class Tile {
     this.camera = camera;
     const part = camera.part;
     const running = camera.state === "running" || camera.state === "starting";
-    const face = !running ? camera.state : !part ? "waiting" : part.verdict === "OK" ? "ok" : "ng";
+    const face = !running ? camera.state : !part ? "waiting" : locked(part) ? "locked" : part.verdict === "OK" ? "ok" : "ng";
     if (this.element.dataset.face !== face) {
       this.element.dataset.face = face;
       this.mark.replaceChildren(icon(FACES[face]));
@@ -48,7 +51,7 @@ export class Tile {
     else if (face === "ok") lines = [Object.values(part.fields).join(" · ")];
     else {
       lines = [face === "lost" && this.camera.reason ? this.camera.reason : t(`${face}_why`)];
-      if (part) lines.push(t("last_was", { number: `#${part.part}`, verdict: t(part.verdict === "OK" ? "ok" : "ng") }));
+      if (part && face !== "locked") lines.push(t("last_was", { number: `#${part.part}`, verdict: t(part.verdict === "OK" ? "ok" : "ng") }));
     }
     const text = lines.join("\n");
     if (this.said === text) return;

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,15 @@ class LabLine:
     def __init__(self) -> None:
         self.model = ReadingModel()
         self.setting = Setting.of(RUN, lab_station(), {"print": self.model})
+        self.waiting: dict[str, int] = {"plc": 3}
+        self.stuck: list[str] = []
+        self.running = True
 
     def change_job(self, job: Job) -> None:
         self.setting = self.setting.with_job(job)
+
+    def trigger(self, camera: str) -> datetime | None:
+        return datetime.now(timezone.utc) if self.running else None
 
     def summary(self) -> dict[str, Any]:
         return {"cameras": {"top": {"frames": 3, "dropped": 0}}}

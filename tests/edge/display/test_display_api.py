@@ -147,10 +147,20 @@ def test_health_tells_why_not(lab: Lab) -> None:
     answer = lab.http.get("healthz")
     assert answer.status_code == 503
     assert answer.json() == {"ok": False, "reasons": ["output:plc: does not answer"]}
+    lab.state.fault("plc", None)
+    lab.state.camera("top", "ended", "all shown")
+    assert lab.http.get("healthz").json()["reasons"] == ["camera:top: ended"]
+    lab.state.camera("top", "lost", "silent for 2 s")
+    assert lab.http.get("healthz").json()["reasons"] == ["camera:top: silent for 2 s"]
+    lab.state.camera("top", "running", "")
+    lab.line.stuck = ["inference of top stands still for 20 s"]
+    assert lab.http.get("healthz").json() == {"ok": False, "reasons": lab.line.stuck}
 
 
 def test_models(lab: Lab) -> None:
-    (model,) = lab.http.get("api/v1/models").json()
+    answer = lab.http.get("api/v1/models").json()
+    assert (answer["bundle"], answer["slots"]) == (None, [])
+    (model,) = answer["models"]
     assert (model["name"], model["family"], model["bundle"]) == ("print", "ppocr", None)
     assert model["regions"] == ["label", "cap"]
 
@@ -440,5 +450,5 @@ def test_a_bug_is_no_secret_and_no_trace(lab: Lab, monkeypatch: pytest.MonkeyPat
     def broken(self: Api) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Api, "_models", broken)
-    assert problem(lab.http.get("api/v1/models"), 500) == "the display has failed at this"
+    monkeypatch.setattr(Api, "_counters", broken)
+    assert problem(lab.http.get("api/v1/counters"), 500) == "the display has failed at this"

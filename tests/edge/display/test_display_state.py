@@ -126,6 +126,7 @@ def test_a_rejected_part_stays_for_a_second(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_befell_the_machine_is_ng_and_a_fault() -> None:
     state = DisplayState(lab_station())
+    state.camera("top", "running", "")
     state.verdict(lab_verdict(1, rejected("late", deadline_ms=800)))
     (fault,) = state.snapshot()["faults"]
     assert (fault["id"], fault["active"]) == ("inspection:top", True)

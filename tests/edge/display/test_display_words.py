@@ -56,7 +56,9 @@ def test_every_word_that_is_used_exists_and_no_other() -> None:
         used |= {key for key in EN if re.search(rf'"{key}"', text)}
     missing = {key for key in used if key not in EN}
     assert missing == set()
-    made = re.compile(r"^(code|kind|state|legend)_|^(ok|ng|waiting|lost|ended|stopped)(_why)?$")
+    made = re.compile(
+        r"^(code|kind|state|legend|slot)_|^(ok|ng|waiting|lost|ended|stopped)(_why)?$"
+    )
     assert {key for key in EN if not made.match(key)} - used == set()
 
 
@@ -67,7 +69,8 @@ def test_every_reason_has_a_short_word() -> None:
 def test_texts_of_the_pages_are_words() -> None:
     body = PAGES["index.html"].partition("<body>")[2]
     said = {text.strip() for text in re.findall(r">([^<>]+)<", body)} - {""}
-    assert said == {"lineguard", "J", "G", "?", "lineguard: JavaScript is off / JavaScript 已关闭"}
+    without = "lineguard: JavaScript is off / JavaScript 已关闭"
+    assert said == {"lineguard", "J", "G", "R", "?", without}
 
 
 def test_nothing_comes_from_elsewhere_or_is_written_inline() -> None:
@@ -88,6 +91,7 @@ PAIRS = [
     ("dim", "raised"), ("verdict-ink", "ok"), ("verdict-ink", "ng"), ("verdict-ink", "off"),
     ("fault-ink", "fault"), ("fault", "panel"), ("ok-light", "panel"), ("ng-light", "panel"),
     ("accent-ink", "accent"), ("accent", "panel"), ("accent", "bg"),
+    ("due-ink", "due"), ("care", "panel"), ("bg", "care"),
 ]  # fmt: skip
 """Ink on ground wherever the style sheets put one on the other."""
 

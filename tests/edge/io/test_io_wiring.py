@@ -10,15 +10,19 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 from broker_lab import Broker, Listener
+from metrics_lab import parsed, total
 from plc_lab import tcp_plc, wait_for
+from prometheus_client import CollectorRegistry, generate_latest
 from verdict_lab import WRONG_LOT, lab_verdict
 
 import edge.io
+from edge.io.base import Output
 from edge.io.faults import Faults
 from edge.io.modbus import Register
 from edge.io.signal import REASONS, Result, Signal, after
 from edge.io.wiring import open_outputs
 from edge.judge.reasons import TEMPLATES
+from edge.metrics.counts import Counts
 from edge.station import Station, example_station, load_station
 from edge.verdict import rejected
 from models.errors import InputError, LineguardError
@@ -132,3 +136,54 @@ def test_what_befell_the_machine_is_a_fault_and_never_passes() -> None:
     unknown = Signal.of(lab_verdict(1, rejected("brand_new")))
     assert (unknown.result, unknown.reason) == (Result.FAULT, 999)
     assert (after(0), after(65535), after(65535, taken=1)) == (1, 1, 2)
+
+
+def test_metrics_know_what_machines_took_and_what_waits(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    counts = Counts(registry)
+    broker = Broker(tmp_path)
+    with tcp_plc() as (plc, address):
+        tables = f"""
+[[outputs]]
+kind = "modbus"
+address = "{address}"
+[[outputs]]
+kind = "mqtt"
+address = "mqtt://127.0.0.1:{broker.port}"
+[records]
+path = "records"
+"""
+        made = station(tmp_path, tables)
+        outputs = open_outputs(made, lambda *told: None, counts.signalled)
+        machine, mqtt = outputs[-2:]
+
+        def show(number: int) -> None:
+            verdict = lab_verdict(number)
+            for output in outputs:
+                output.verdict(verdict)
+            counts.verdict(verdict)
+
+        def signals(result: str) -> float:
+            series = parsed(generate_latest(registry).decode())
+            return total(series, "lineguard_signals_total", output=machine.name, result=result)
+
+        def waiting(output: Output) -> int:
+            return int(getattr(output, "waiting", -1))
+
+        show(1)
+        wait_for(lambda: signals("acknowledged") == 1)
+        wait_for(lambda: plc[Register.DONE] == 1 and waiting(machine) == waiting(mqtt) == 0)
+        plc.kill()
+        broker.kill()
+        for number in (2, 3, 4):
+            show(number)
+        wait_for(lambda: waiting(machine) == 3, "results to wait for the PLC")
+        wait_for(lambda: waiting(mqtt) >= 2, "records to wait for the broker")
+        wait_for(lambda: signals("failed") >= 1)
+        plc.start()
+        wait_for(lambda: waiting(machine) == 0)
+        wait_for(lambda: signals("acknowledged") == 4)
+        for output in outputs[::-1]:
+            output.close()
+    timed = total(parsed(generate_latest(registry).decode()), "lineguard_signal_seconds_count")
+    assert timed == 4

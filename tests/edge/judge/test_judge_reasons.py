@@ -12,7 +12,17 @@ import pytest
 import edge.judge
 from edge.judge import TEMPLATES, Reason
 
-MACHINE = {"late", "overrun", "no_frame", "bad_frame", "engine_failed", "stopped"}
+MACHINE = {
+    "bad_frame",
+    "challenge_due",
+    "engine_failed",
+    "late",
+    "no_frame",
+    "no_picture",
+    "overrun",
+    "stopped",
+    "too_close",
+}
 
 
 def fields(template: str) -> set[str]:

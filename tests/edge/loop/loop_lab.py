@@ -29,6 +29,7 @@ name = "top"
 source = "lab:0"
 policy = "{policy}"
 queue = {queue}
+{camera}
 [models.m]
 family = "ppocr"
 rec = "unused.onnx"
@@ -48,11 +49,18 @@ equals = "GOOD"
 
 
 def station(
-    tmp_path: Path, deadline_ms: int = 1000, policy: str = "every", queue: int = 8, more: str = ""
+    tmp_path: Path,
+    deadline_ms: int = 1000,
+    policy: str = "every",
+    queue: int = 8,
+    more: str = "",
+    camera: str = "",
 ) -> Station:
     register("lab", lambda source: LabCamera.current)
     path = tmp_path / "station.toml"
-    text = STATION.format(deadline_ms=deadline_ms, policy=policy, queue=queue, more=more)
+    text = STATION.format(
+        deadline_ms=deadline_ms, policy=policy, queue=queue, more=more, camera=camera
+    )
     path.write_text(text)
     return load_station(path)
 

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from bundle_lab import make_bundle, make_key
 from conftest import SpotsMaker
 from loop_lab import Collected
 
+from edge.display.server import serve_demo
+from edge.display.state import DisplayState
+from edge.io.base import Output
 from edge.loop import Changeover, Line, open_models
 from edge.loop.changeover import FAILED
 from edge.setting import SharedModel
@@ -98,13 +102,13 @@ class Box:
             self.slots.pass_trial(letter, bundle.manifest.counter, "by the test")
 
     @contextmanager
-    def running(self) -> Iterator[tuple[Line, Collected, list[tuple[bool, str]]]]:
-        """The station at work; what it gave and what it told."""
+    def running(self, *more: Output) -> Iterator[tuple[Line, Collected, list[tuple[bool, str]]]]:
+        """The station at work, with ``more`` outputs; what it gave and what it told."""
         told: list[tuple[bool, str]] = []
         station = load_station(self.station)
         change = Changeover(self.station, self.root, lambda good, text: told.append((good, text)))
         out = Collected()
-        line = Line(station, open_models(station), [out, change])
+        line = Line(station, open_models(station), [out, change, *more])
         change.follow(line)
         thread = threading.Thread(target=line.run)
         thread.start()
@@ -246,3 +250,56 @@ def test_the_agent_is_told_whether_the_line_is_idle(
         until(lambda: not idle.exists())
         line.stop()
         until(idle.exists)
+
+
+def test_what_was_refused_may_be_tried_anew_once_the_box_is_back(box: Box) -> None:
+    """As when somebody switches back by hand, mends the station file, and switches again."""
+    with box.running() as (line, out, told):
+        sound = box.station.read_text()
+        box.station.write_text(sound.replace('model = "spots"', 'model = "dots"'))
+        box.install("2.0.0", 0.95, sees=False)
+        until(lambda: len(told) == 1)
+        with box.slots.writing():
+            box.slots.rollback()
+        until(lambda: len(told) == 2)
+        assert told[1] == (True, "the box is back at the bundle that judges")
+        box.station.write_text(sound)
+        with box.slots.writing():
+            box.slots.rollback()
+        until(lambda: "2.0.0" in versions(out))
+    assert [good for good, _ in told] == [False, True, True]
+    assert line.setting.bundle is not None
+    assert line.setting.bundle.version == "2.0.0"
+
+
+def test_the_display_switches_to_the_bundle_of_the_other_slot(box: Box) -> None:
+    box.install("2.0.0", 0.95, sees=False)
+    state = DisplayState(load_station(box.station))
+    with (
+        box.running(state) as (line, out, _),
+        serve_demo(state, line, "en") as serving,
+        httpx.Client(base_url=serving.address, trust_env=False, timeout=SECONDS) as http,
+    ):
+        known = http.get("api/v1/models")
+        assert known.json()["bundle"]["version"] == "2.0.0"
+        assert [(each["version"], each["active"]) for each in known.json()["slots"]] == [
+            ("1.0.0", False),
+            ("2.0.0", True),
+        ]
+        headers = {
+            "Authorization": f"Bearer {serving.token}",
+            "If-Match": known.headers["etag"],
+        }
+        answer = http.post("api/v1/models/switch", json={"version": "1.0.0"}, headers=headers)
+        assert answer.status_code == 202, answer.text
+        assert (answer.json()["slot"], answer.json()["active"]) == ("a", True)
+        until(lambda: "1.0.0" in versions(out))
+        assert http.get("api/v1/state").json()["bundle"]["version"] == "1.0.0"
+        assert http.post(
+            "api/v1/models/switch", json={"slot": "b"}, headers=headers
+        ).status_code == 412, "of what was active before"  # fmt: skip
+        series = http.get("metrics").text
+        assert 'lineguard_bundle_info{manifest="' in series
+        assert 'name="spots",version="1.0.0"} 1.0' in series
+    seen = versions(out)
+    assert seen == sorted(seen, reverse=True), "between two parts, and none was missed"

@@ -6,6 +6,7 @@ import pytest
 from loop_lab import Collected, LabCamera, LabModel, station
 
 from edge.camera.base import Frame
+from edge.io.base import Signalled
 from edge.io.jsonl import JsonlOutput
 from edge.loop import Line
 from edge.verdict import Verdict
@@ -238,3 +239,55 @@ def test_a_hanging_camera_does_not_cost_the_last_verdicts(tmp_path: Path) -> Non
     assert time.monotonic() - start < 1
     assert [v.ok for v in out.verdicts] == [True, True, True]
     assert out.closed
+
+
+class Keeping(Collected):
+    """Keeps what the others tell, as records do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Signalled] = []
+
+    def signalled(self, told: Signalled) -> None:
+        assert not self.closed
+        self.kept.append(told)
+
+
+class LastWord(Collected):
+    """Hears of its last part only while it closes, as one with a slow PLC does."""
+
+    keeper: Keeping
+
+    def close(self) -> None:
+        time.sleep(0.1)
+        self.keeper.signalled(Signalled(self.verdicts[-1].id, self.name, "OK", time.time()))
+        super().close()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_outputs_tell_while_they_close_is_kept(tmp_path: Path, order: int) -> None:
+    LabCamera(3)
+    keeper, output = Keeping(), LastWord()
+    output.keeper = keeper
+    Line(station(tmp_path), {"m": LabModel()}, [keeper, output][::order]).run()
+    assert [told.part for told in keeper.kept] == [output.verdicts[-1].id]
+    assert keeper.closed
+    assert len(keeper.verdicts) == 3
+
+
+class NeverCloses(Collected):
+    def close(self) -> None:
+        time.sleep(20)
+
+
+def test_an_output_that_hangs_does_not_cost_the_records(tmp_path: Path) -> None:
+    LabCamera(10_000, interval=0.005)
+    keeper = Keeping()
+    line = Line(station(tmp_path), {"m": LabModel()}, [keeper, NeverCloses()])
+    thread = threading.Thread(target=raises_device_error, args=(line,))
+    thread.start()
+    time.sleep(0.3)
+    line.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert keeper.closed

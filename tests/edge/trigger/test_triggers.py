@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,25 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plc_lab import Told, tcp_plc, wait_for
 
+from edge.deadline import Deadline
 from edge.io.lines import FakeEdges
 from edge.io.modbus_client import ModbusClient
+from edge.station.triggers import MqttTrigger as MqttTable
 from edge.trigger.gpio import GpioTrigger
 from edge.trigger.modbus import ModbusTrigger, steps
 from edge.trigger.mqtt import MqttTrigger
-from edge.trigger.software import SoftwareTrigger
-
-
-def test_a_program_pulls_it() -> None:
-    fired: list[float] = []
-    trigger = SoftwareTrigger()
-    assert not trigger.pull()
-    trigger.start(fired.append)
-    before = time.monotonic()
-    assert trigger.pull()
-    assert before <= fired[0] <= time.monotonic()
-    trigger.stop()
-    assert not trigger.pull()
-    assert len(fired) == 1
 
 
 def test_each_edge_fires_with_its_own_moment() -> None:
@@ -45,7 +32,7 @@ def test_each_edge_fires_with_its_own_moment() -> None:
     wait_for(lambda: told.changes == ["up", "down", "up"], "the line to come back")
     lines[1].edge(3.5)
     wait_for(lambda: fired == [1.5, 2.5, 3.5])
-    trigger.stop()
+    trigger.stop(Deadline.after(20))
     assert all(each.closed for each in lines)
 
 
@@ -63,7 +50,8 @@ def test_a_plc_fires_by_a_coil_or_a_counter(kind: str) -> None:
         wait_for(lambda: told.state == "up")
         for value in (1, 0, 1) if kind == "coil" else (1, 2):
             plc.set(20, value)
-            time.sleep(0.1)
+            seen = plc.requests + 2  # one that is under way may show the value before
+            wait_for(lambda: plc.requests > seen)  # noqa: B023
         wait_for(lambda: len(fired) == 2)
         plc.kill()
         wait_for(lambda: told.state == "down")
@@ -73,7 +61,7 @@ def test_a_plc_fires_by_a_coil_or_a_counter(kind: str) -> None:
         if kind == "coil":
             plc.set(20, 1)
         wait_for(lambda: len(fired) == (3 if kind == "coil" else 4))
-        trigger.stop()
+        trigger.stop(Deadline.after(20))
 
 
 @given(st.integers(0, 65535), st.integers(0, 16))
@@ -88,7 +76,9 @@ def test_a_message_fires_and_an_old_one_does_not(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     plant = Listener(broker.port)
     plant.client.publish("cell/part", b"old", 1, retain=True).wait_for_publish(30)
-    trigger = MqttTrigger("mqtt", f"mqtt://127.0.0.1:{broker.port}", "cell/part", told.hooks)
+    address = f"mqtt://127.0.0.1:{broker.port}"
+    table = MqttTable(kind="mqtt", address=address, topic="cell/part")
+    trigger = MqttTrigger("mqtt", table, told.hooks)
     trigger.start(fired.append)
     wait_for(lambda: told.state == "up")
     for _ in range(3):
@@ -101,6 +91,6 @@ def test_a_message_fires_and_an_old_one_does_not(tmp_path: Path) -> None:
     wait_for(plant.client.is_connected)
     plant.client.publish("cell/part", b"{}", 1)
     wait_for(lambda: len(fired) == 4)
-    trigger.stop()
+    trigger.stop(Deadline.after(20))
     plant.close()
     broker.kill()

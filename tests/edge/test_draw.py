@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge.draw import BLUE, WHITE, draw_defects
 from models.results import Defect
-from tools.draw import BLUE, WHITE, draw_defects
 
 
 def defect(label: str, *box: float) -> Defect:

@@ -1,0 +1,1 @@
+"""What Prometheus is told: counted as verdicts come, collected when somebody asks."""

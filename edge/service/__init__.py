@@ -1,0 +1,1 @@
+"""A station as a service of the box: what its service manager is told, and the units it starts."""
