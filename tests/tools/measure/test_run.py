@@ -26,6 +26,25 @@ def never() -> bool:
     return False
 
 
+def _all_children() -> set[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return {int(pid) for pid in text.split()}
+
+
+OTHERS: set[int] = set()
+"""What other tests left: multiprocessing's helper lives as long as the process."""
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    OTHERS.clear()
+    OTHERS.update(_all_children())
+
+
+def _children() -> list[int]:
+    return sorted(_all_children() - OTHERS)
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> dict[str, object]:
     return {"kind": "model", "model": str(tiny_model(tmp_path / "m.onnx")), "threads": 1}
@@ -82,11 +101,6 @@ def test_a_child_that_dies_midway_leaves_what_is_known(spec: dict[str, object]) 
     assert "died of SIGSEGV" in document.fault
     assert len(document.samples.took_ns) > 200
     assert document.figures["p50"].value > 0
-
-
-def _children() -> list[int]:
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return [int(pid) for pid in text.split()]
 
 
 def test_a_child_that_hangs_is_given_up(
