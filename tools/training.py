@@ -22,12 +22,11 @@ from models.ppyoloe.coco_ap import CocoScores, coco_scores
 from models.ppyoloe.config import DetectorConfig
 from models.ppyoloe.dataset import Dataset
 from models.ppyoloe.layout import image_folder, open_dataset
-from models.ppyoloe.network import PPYOLOE
 from models.ppyoloe.train.augment import Fit
 from models.ppyoloe.train.export import export_onnx, save_pdparams
 from models.ppyoloe.train.split import hold_out
 from models.ppyoloe.train.trainer import Trainer
-from models.ppyoloe.train.weights import load_pdparams, start_from
+from models.ppyoloe.train.weights import Start, load_pdparams
 from models.zoo import resolve
 from tools.evaluate_detect import FLOOR, Found, find_all
 from tools.mistakes import mistakes_sheet, worst_mistakes
@@ -119,8 +118,8 @@ def check_sizes(dataset: Dataset, fit: Fit, whole: tuple[int, int], crop: int) -
         )
 
 
-def starter(reference: str) -> Callable[[PPYOLOE], object]:
-    """What sets the first weights: from ``.pdparams``, or the one beside an ``.onnx`` of the zoo.
+def starter(reference: str) -> Start:
+    """First weights: from ``.pdparams``, or the one beside an ``.onnx`` of the zoo.
 
     Raises
     ------
@@ -128,8 +127,7 @@ def starter(reference: str) -> Callable[[PPYOLOE], object]:
         There is no such file, or it holds no weights.
     """
     path = resolve(reference).with_suffix(".pdparams")
-    arrays = load_pdparams(path)
-    return lambda network: start_from(network, arrays, str(path))
+    return Start(load_pdparams(path), str(path))
 
 
 @contextmanager

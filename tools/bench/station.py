@@ -81,18 +81,23 @@ def _signals(progress: Progress) -> dict[str, Any]:
         with running(station, {"print": StandIn(INFER_S)}, [kept]):
             for _ in progress(range(SIGNALLED), "signals"):
                 time.sleep(1 / SIGNAL_RATE)
-            _until(lambda: len(kept.parts) == SIGNALLED + WARM)
+            _until(lambda: len(kept) == SIGNALLED + WARM)
             _until(lambda: len(machine.taken()) == SIGNALLED + WARM)
         arrived = {number: at for _, number, at in machine.taken()}
-    beyond = [
-        (arrived[number] - captured - infer, latency - infer)
-        for _, number, captured, latency, infer in kept.parts[WARM:]
-    ]
+    signals = [
+        arrived[number] - captured - infer
+        for number, captured, infer in zip(kept.numbers, kept.captured, kept.infer, strict=True)
+    ][WARM:]
     return {
-        "parts": len(beyond),
-        "signal_ms": _percentiles(signal for signal, _ in beyond),
-        "verdict_ms": _percentiles(verdict for _, verdict in beyond),
+        "parts": len(signals),
+        "signal_ms": _percentiles(signals),
+        "verdict_ms": _percentiles(_beyond(kept)),
     }
+
+
+def _beyond(kept: Kept) -> list[float]:
+    """From the trigger to the verdict without inference, seconds, of each part once warm."""
+    return [a - b for a, b in zip(kept.latency, kept.infer, strict=True)][WARM:]
 
 
 def _rate(progress: Progress, minutes: float) -> dict[str, Any]:
@@ -107,7 +112,7 @@ def _rate(progress: Progress, minutes: float) -> dict[str, Any]:
             for _ in progress(range(round(seconds)), "rate"):
                 time.sleep(1)
                 memory.append(process.memory_info().rss / 1e6)
-            _until(lambda: len(kept.parts) == parts)
+            _until(lambda: len(kept) == parts)
             _until(lambda: len(machine.taken()) == parts)
         told = [number for _, number, _ in machine.taken()]
         with Records(Path(folder) / "records") as records:
@@ -117,11 +122,11 @@ def _rate(progress: Progress, minutes: float) -> dict[str, Any]:
     return {
         "parts": parts,
         "minutes": minutes,
-        "in_order": [number for _, number, *_ in kept.parts] == wanted and told == wanted,
+        "in_order": list(kept.numbers) == wanted and told == wanted,
         "signals": len(told),
         "rows": rows,
         "rejected_by_machine": kept.rejected_by_machine,
-        "beyond_ms": _percentiles(latency - infer for *_, latency, infer in kept.parts[WARM:]),
+        "beyond_ms": _percentiles(_beyond(kept)),
         "first_mb": round(settled[0], 1),
         "last_mb": round(settled[-1], 1),
         "max_mb": round(max(settled), 1),
@@ -140,10 +145,10 @@ def _cameras(progress: Progress) -> dict[str, Any]:
                 station = station_of(Path(folder), count, 8.0, more=RECORDS)
                 with running(station, {"print": StandIn(INFER_S)}, [kept]):
                     time.sleep(2)
-                    before, parts = sum(process.cpu_times()[:2]), len(kept.parts)
+                    before, parts = sum(process.cpu_times()[:2]), len(kept)
                     time.sleep(ROUND_S / 2)
                     spent = sum(process.cpu_times()[:2]) - before
-                    costs.append(spent / (len(kept.parts) - parts))
+                    costs.append(spent / (len(kept) - parts))
     one, many = (statistics.median(cost[count]) * 1000 for count in (1, MANY))
     return {
         "cameras": MANY,
@@ -170,9 +175,9 @@ def _viewed(progress: Progress) -> dict[str, Any]:
                 for count, found in times.items():
                     with viewers(serving.address, count):
                         time.sleep(1)
-                        start = len(kept.parts)
+                        start = len(kept)
                         time.sleep(ROUND_S)
-                        found += [infer for *_, infer in kept.parts[start:]]
+                        found += kept.infer[start:]
     none, some = (_percentiles(times[count]) for count in (0, VIEWERS))
     return {
         "viewers": VIEWERS,

@@ -12,12 +12,12 @@ import numpy as np
 import paddle
 
 from models.ppyoloe.dataset import Dataset
-from models.ppyoloe.network import PPYOLOE
+from models.ppyoloe.network import PPYOLOE, take_widths
 from models.ppyoloe.train.batches import Batch, BatchPlan, batches
 from models.ppyoloe.train.checkpoint import Checkpoint
 from models.ppyoloe.train.schedule import Plan, ema_decay, learning_rate
-from models.ppyoloe.train.weights import arrays_of, put
-from models.ppyoloe.train.workers import TrainingError, Workers, learn_from, shares_of
+from models.ppyoloe.train.weights import Start, arrays_of, put, start_from
+from models.ppyoloe.train.workers import Made, TrainingError, Workers, learn_from, shares_of
 
 __all__ = ["Setup", "Trainer", "TrainingError"]
 
@@ -66,7 +66,7 @@ class Trainer:
     path
         Of the checkpoint; if it is there, training goes on from it.
     start
-        Called with the new network, to set its first weights; not if there is a checkpoint.
+        First weights; not looked at if there is a checkpoint.
 
     Attributes
     ----------
@@ -89,26 +89,29 @@ class Trainer:
         setup: Setup,
         length: Plan,
         path: Path,
-        start: Callable[[PPYOLOE], object] | None = None,
+        start: Start | None = None,
     ) -> None:
         self.dataset, self.setup, self.length, self.path = dataset, setup, length, path
+        saved = Checkpoint.load(path) if path.exists() else None
+        first = Start(saved.network, str(path)) if saved is not None else start
         paddle.seed(setup.plan.seed)
         with paddle.utils.unique_name.guard():  # the optimiser's state is stored by these names
             self.network = PPYOLOE(setup.variant, len(dataset.labels), plus=setup.plus)
+            widths = first.widths(self.network) if first is not None else {}
+            take_widths(self.network, widths)
             self._optimizer = _optimizer(self.network, setup)
         self.step, self.seconds = 0, 0.0
         self.history: dict[str, list[dict[str, float]]] = {"steps": [], "scores": []}
         self._skipped = 0
-        if path.exists():
-            self._resume(Checkpoint.load(path))
+        if saved is not None:
+            self._resume(saved)
         else:
             if start is not None:
-                start(self.network)
+                start_from(self.network, start.arrays, start.source)
             self.average = arrays_of(self.network)
         self.network.train()
-        self._workers = Workers(
-            self.network, setup.workers - 1, setup.variant, len(dataset.labels), setup.plus
-        )
+        self._made = Made(setup.variant, len(dataset.labels), setup.plus, widths)
+        self._workers = Workers(self.network, setup.workers - 1, self._made)
 
     @property
     def parameters(self) -> int:
@@ -204,7 +207,7 @@ class Trainer:
 
     def averaged(self) -> PPYOLOE:
         """A network with the averaged weights, in inference mode."""
-        network = PPYOLOE(self.setup.variant, len(self.dataset.labels), plus=self.setup.plus)
+        network = self._made.network()
         put(network, self.average, "average")
         network.eval()
         return network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,33 @@ from numpy.typing import NDArray
 from paddle import nn
 
 from models.errors import InputError, ModelError
+from models.ppyoloe.network import PPYOLOE, Widths, widths_of
 from models.ppyoloe.train.pdparams import read_pickled
 
-__all__ = ["Arrays", "arrays_of", "load_pdparams", "put", "start_from"]
+__all__ = ["Arrays", "Start", "arrays_of", "load_pdparams", "put", "start_from"]
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Start:
+    """First weights of a training.
+
+    Attributes
+    ----------
+    arrays
+        By name; of a pruned network, too.
+    source
+        Where they are from, for messages.
+    """
+
+    arrays: Arrays
+    source: str
+
+    def widths(self, network: PPYOLOE) -> Widths:
+        """What pruning made narrower."""
+        return widths_of(network, {name: value.shape for name, value in self.arrays.items()})
+
 
 AUXILIARY = ("aux_head.", "aux_neck.")
 """Of PaddleDetection's tiny models: a second neck and head that only their training uses."""

@@ -21,12 +21,28 @@ import paddle
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.ppyoloe.network import PPYOLOE, STRIDES
+from models.ppyoloe.network import PPYOLOE, STRIDES, Widths, take_widths
 from models.ppyoloe.train.assign import anchors_of
 from models.ppyoloe.train.batches import Batch
 from models.ppyoloe.train.loss import WEIGHTS, detection_loss
 
-__all__ = ["Share", "TrainingError", "Workers", "learn_from", "shares_of"]
+__all__ = ["Made", "Share", "TrainingError", "Workers", "learn_from", "shares_of"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a network is made."""
+
+    variant: str
+    classes: int
+    plus: bool
+    widths: Widths
+
+    def network(self) -> PPYOLOE:
+        """With any weights."""
+        network = PPYOLOE(self.variant, self.classes, plus=self.plus)
+        take_widths(network, self.widths)
+        return network
 
 
 class TrainingError(ModelError):
@@ -70,11 +86,11 @@ class Workers:
     ----------
     count
         Of them, beside the one that asks; 0 starts none.
-    variant, classes, plus
-        Of the network.
+    made
+        How the network was made.
     """
 
-    def __init__(self, network: PPYOLOE, count: int, variant: str, classes: int, plus: bool):
+    def __init__(self, network: PPYOLOE, count: int, made: Made) -> None:
         self._parameters = _learnt(network)
         size = sum(p.size for p in self._parameters)
         # A fork of a process with threads, as Paddle has, may hang.
@@ -87,7 +103,7 @@ class Workers:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(theirs, self._weights, gradients, variant, classes, plus),
+                args=(theirs, self._weights, gradients, made),
                 daemon=True,
             )
             process.start()
@@ -165,18 +181,11 @@ def _places(parameters: Sequence[Any]) -> list[slice]:
     return [slice(end - int(p.size), end) for p, end in zip(parameters, ends, strict=True)]
 
 
-def _work(
-    pipe: Connection,
-    weights: Any,
-    gradients: Any,
-    variant: str,
-    classes: int,
-    plus: bool,
-) -> None:
+def _work(pipe: Connection, weights: Any, gradients: Any, made: Made) -> None:
     """A process: shares come, gradients go, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer decides when to stop
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    network = PPYOLOE(variant, classes, plus=plus)
+    network = made.network()
     network.train()
     parameters = _learnt(network)
     places = _places(parameters)
