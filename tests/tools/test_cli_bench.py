@@ -200,3 +200,20 @@ def test_bad_input_is_one_error_and_leaves_nothing(tmp_path: Path, args: str, wo
     (tmp_path / "empty").mkdir()
     (error,) = refused("bench", *args.split(), cwd=tmp_path)
     assert words in error
+
+
+def test_a_sweep(tmp_path: Path) -> None:
+    names = tiny(tmp_path / "a.onnx"), tiny(tmp_path / "b.onnx", 2_000_000)
+    options = ("--threads", "1", "--seconds", "0.2", "--out", "swept")
+    done = lineguard("bench", "sweep", *names, *options, cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "onnxruntime" in done.out
+    assert "report: swept/sweep.html" in done.out
+    again = lineguard("bench", "sweep", *names, *options, "--json", cwd=tmp_path)
+    rows = again.json["cells"]
+    assert [row["best"] for row in rows] == [True, False]
+    assert rows == json.loads((tmp_path / "swept/sweep.json").read_bytes())["cells"]
+    assert str(tmp_path) not in (tmp_path / "swept/sweep.html").read_text()
+    failed = lineguard("bench", "sweep", names[0], "none.onnx", *options, cwd=tmp_path)
+    assert failed.code == 3
+    assert "no such model file" in failed.out

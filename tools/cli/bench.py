@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.progress import Progress, TextColumn
 
+from tools.cli.bench_sweep import sweep
 from tools.cli.detect import MODEL
 from tools.cli.files import image_files
 from tools.cli.output import JSON, THREADS, console, print_json
@@ -21,7 +22,7 @@ from tools.cli.read import DET, DICTIONARY, REC
 if TYPE_CHECKING:
     from tools.measure.document import Document
 
-__all__ = ["app"]
+__all__ = ["app", "parse_shapes", "stopping", "watched"]
 
 app = typer.Typer(help="Measure how long it takes, and how sure that is.", no_args_is_help=True)
 
@@ -88,7 +89,7 @@ def model(
     Example: lineguard bench model rec.onnx --shape x=1,3,48,320 --fail-if 'p90 > 12ms'
     """
     spec = {"kind": "model", "model": model, "threads": threads}
-    spec |= {"shapes": _shapes(shape), "batch": batch}
+    spec |= {"shapes": parse_shapes(shape), "batch": batch}
     _measure(spec, scenario, seconds, percentile, out, fail_if, baseline, as_json, batch)
 
 
@@ -211,14 +212,14 @@ def ab(
     from tools.measure.gates import parse_gate
 
     gates = [parse_gate(each) for each in fail_if or ()]
-    common = {"kind": "model", "threads": threads, "shapes": _shapes(shape), "batch": batch}
+    common = {"kind": "model", "threads": threads, "shapes": parse_shapes(shape), "batch": batch}
     count = rounds or ROUNDS
-    with _stopping() as stopping, _watched() as show:
+    with stopping() as asked, watched() as show:
         document = _or_stop(
             lambda: measure_ab(
                 common | {"model": a},
                 common | {"model": b},
-                stopping,
+                asked,
                 rounds=count,
                 progress=lambda done: show(f"round {done} of {count}"),
             )
@@ -272,11 +273,9 @@ def _measure(
         seconds=seconds,
         queries=math.ceil(queries_needed(p) * SPARE) + 1,
     )
-    with _stopping() as stopping, _watched() as show:
+    with stopping() as asked, watched() as show:
         document = _or_stop(
-            lambda: measure(
-                spec, scenario, stopping, lambda s, n: show(f"{s:.0f} s, {n:,} queries")
-            )
+            lambda: measure(spec, scenario, asked, lambda s, n: show(f"{s:.0f} s, {n:,} queries"))
         )
     if before is not None:
         ratios, answer, notes = against(before, document)
@@ -330,7 +329,11 @@ def _finish(document: Document, gates: list[Any], out: Path, as_json: bool) -> N
         raise typer.Exit(1)
 
 
-def _shapes(given: list[str] | None) -> dict[str, list[int]]:
+app.command()(sweep)
+
+
+def parse_shapes(given: list[str] | None) -> dict[str, list[int]]:
+    """``NAME=1,3,48,320`` of each input; ``InputError`` for anything else."""
     from models.errors import InputError
 
     shapes = {}
@@ -347,7 +350,7 @@ def _shapes(given: list[str] | None) -> dict[str, list[int]]:
 
 
 @contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def stopping() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM end the bench with what it knows; says whether one came."""
     came: list[int] = []
     old = {
@@ -362,7 +365,7 @@ def _stopping() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _watched() -> Iterator[Callable[[str], None]]:
+def watched() -> Iterator[Callable[[str], None]]:
     """Says how far it is, if a person is watching."""
     from rich.console import Console
 

@@ -47,7 +47,7 @@ def _font(style: Style, size: int) -> ImageFont.FreeTypeFont:
         raise InputError(f"{path}: no such typeface: install lineguard[line] again") from error
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)  # those of sound parts come again; those of faults hardly ever
 def text_mask(style: Style, size: int, text: str, tracking: int = 0) -> NDArray[np.uint8]:
     """One line of text.
 

@@ -13,9 +13,9 @@ from tools.measure.gates import Outcome
 from tools.measure.reports import as_line
 from tools.measure.svg import distribution, split, timeline
 
-__all__ = ["as_page"]
+__all__ = ["STYLE", "as_page"]
 
-_STYLE = """
+STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:800px;margin:2em auto;padding:0 1em;color:#222;
 background:#fff}
 h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em;border-bottom:1px solid #ccc}
@@ -47,7 +47,7 @@ def as_page(document: Document, outcomes: Sequence[Outcome] = ()) -> bytes:
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>{escape(document.title)}</title><style>{_STYLE}</style>",
+        f"<title>{escape(document.title)}</title><style>{STYLE}</style>",
         f"<h1>{escape(document.title)}</h1>",
     ]
     if not document.complete:

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distribution", "split", "timeline"]
+__all__ = ["distribution", "scatter", "split", "timeline"]
 
 WIDTH, HEIGHT = 760, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 44, 22, 34
@@ -150,6 +150,33 @@ def timeline(
         small.line(points, PALETTE[(number + 1) % len(PALETTE)])
         plots.append(small.done())
     return plots
+
+
+def scatter(
+    points: Sequence[tuple[float, float, str, bool]], names: tuple[str, str], series: Sequence[str]
+) -> str:
+    """Points as circles: x, y, the series each belongs to, and whether no other beats it.
+
+    Those that none beats are full and joined by a line; pointing at one tells its series.
+    """
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    spare = (max(ys) - min(ys)) * 0.1
+    axes = _Axes((0.0, max(xs) * 1.05), (min(ys) - spare, max(ys) + spare), names)
+    axes.line(sorted((x, y) for x, y, _, front in points if front), "#999")
+    for x, y, name, front in points:
+        colour = PALETTE[series.index(name) % len(PALETTE)]
+        fill = colour if front else "#fff"
+        axes.parts.append(
+            f'<circle cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="5" fill="{fill}" '
+            f'stroke="{colour}"><title>{escape(name)}: {x:.4g}, {y:.4g}</title></circle>'
+        )
+    for number, name in enumerate(series):
+        axes.parts.append(
+            f'<circle cx="{LEFT + 14}" cy="{TOP + 8 + 15 * number}" r="5" '
+            f'fill="{PALETTE[number % len(PALETTE)]}"/>'
+        )
+        axes.text(LEFT + 24, TOP + 12 + 15 * number, name, "start")
+    return axes.done()
 
 
 def split(stages: Mapping[str, float]) -> str:
