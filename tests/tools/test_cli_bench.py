@@ -216,4 +216,4 @@ def test_a_sweep(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "swept/sweep.html").read_text()
     failed = lineguard("bench", "sweep", names[0], "none.onnx", *options, cwd=tmp_path)
     assert failed.code == 3
-    assert "no such model file" in failed.out
+    assert "failed: none.onnx, 1 thread, batch 1: none.onnx: no such model file" in failed.out

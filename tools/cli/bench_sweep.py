@@ -50,7 +50,7 @@ def sweep(
     from tools.measure.stats import queries_needed
     from tools.measure.sweep import Cell, cells_of
     from tools.measure.sweep import sweep as measure_all
-    from tools.measure.sweep_page import HEAD, as_sweep_lines, as_sweep_page
+    from tools.measure.sweep_page import SHORT, as_sweep_lines, as_sweep_page
 
     shapes = [parse_shapes([each]) for each in shape or ()]
     cells = cells_of(models, threads, shapes, batch)
@@ -81,10 +81,14 @@ def sweep(
     if as_json:
         typer.echo(data_json.decode(), nl=False)
     else:
-        table = Table(*["best", *HEAD, *([metric] if metric else [])])
+        table = Table(*SHORT, *([metric] if metric else []), box=None, pad_edge=False)
         for row in as_sweep_lines(swept):
             table.add_row(*row)
         console.print(table)
+        for each in swept.outcomes:
+            if each.fault:
+                text = f"failed: {each.cell.text}: {each.fault}"
+                console.print(text, soft_wrap=True, highlight=False, markup=False)
         console.print(f"report: {out / 'sweep.html'}", soft_wrap=True, highlight=False)
     if any(each.fault for each in swept.outcomes):
         raise typer.Exit(3)

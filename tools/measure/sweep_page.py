@@ -9,7 +9,10 @@ from tools.measure.page import STYLE
 from tools.measure.svg import scatter
 from tools.measure.sweep import Outcome, Swept, best
 
-__all__ = ["as_sweep_lines", "as_sweep_page"]
+__all__ = ["SHORT", "as_sweep_lines", "as_sweep_page"]
+
+SHORT = ("", "model", "engine", "", "thr", "input", "batch", "p50, ms a sample", "/s")
+"""Heads of the terminal's columns; the metric comes behind them."""
 
 HEAD = (
     "model",
@@ -57,12 +60,14 @@ def as_sweep_page(swept: Swept) -> bytes:
 
 
 def as_sweep_lines(swept: Swept) -> list[list[str]]:
-    """Rows of the table for a terminal, a star at the best ones."""
+    """Rows of what was measured for a terminal, as ``SHORT``, a star at the best ones."""
     stars = best(swept.outcomes)
-    return [
-        ["*" if number in stars else "", *_texts(each, bool(swept.metric))]
-        for number, each in enumerate(swept.outcomes)
-    ]
+    rows = []
+    for number, each in enumerate(swept.outcomes):
+        if each.document is not None:
+            name, engine, *rest = _texts(each, bool(swept.metric))
+            rows.append(["*" if number in stars else "", name, engine.split()[0], *rest])
+    return rows
 
 
 def _plot(swept: Swept, stars: set[int]) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_sweep_is_measured_and_goes_on_where_it_was(
     assert "<circle" in page
     assert "failed: " in page
     assert str(tmp_path) not in page.replace(swept.outcomes[1].fault, "")
-    assert len(as_sweep_lines(swept)) == 3
+    assert len(as_sweep_lines(swept)) == 2
 
 
 @pytest.mark.slow
