@@ -1,0 +1,1 @@
+"""A model learns again what it lost, or what it never knew."""
