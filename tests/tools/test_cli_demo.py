@@ -11,16 +11,16 @@ from cli_lab import ENV, LINEGUARD, Done, lineguard, refused
 
 
 def test_verdicts_equal_the_truth(tmp_path: Path) -> None:
-    done = lineguard("demo", "--parts", 6, "--rate", 10, "--json", cwd=tmp_path)
+    done = lineguard("demo", "--parts", 8, "--rate", 10, "--json", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     summary = done.json
     assert list(summary) == [
         "parts", "agreement", "escapes", "false_rejects", "late", "ok", "ng", "latency_ms",
         "disagreements",
     ]  # fmt: skip
-    assert (summary["parts"], summary["agreement"]) == (6, 1.0)
+    assert (summary["parts"], summary["agreement"]) == (8, 1.0)
     assert (summary["escapes"], summary["false_rejects"], summary["late"]) == (0, 0, 0)
-    assert summary["ok"] + summary["ng"] == 6
+    assert summary["ok"] + summary["ng"] == 8
     assert set(summary["latency_ms"]) == {"p50", "p90", "p99", "max"}
     assert list(tmp_path.iterdir()) == []
 
@@ -35,7 +35,7 @@ def test_faulty_parts_are_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sheet.png", "new/sheet.jpg"])
 def test_the_sheet_is_drawn(tmp_path: Path, name: str) -> None:
-    done = lineguard("demo", "--parts", 6, "--rate", 10, "--sheet", name, cwd=tmp_path)
+    done = lineguard("demo", "--parts", 8, "--rate", 10, "--sheet", name, cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert f"drawn          {name}\n" in done.out
     sheet = cv2.imread(str(tmp_path / name))
@@ -51,7 +51,7 @@ def test_a_sheet_that_is_no_picture_is_refused_before_any_part(tmp_path: Path) -
 
 
 def test_a_sheet_that_cannot_be_written_is_a_failed_disk(tmp_path: Path) -> None:
-    args = ("--parts", 3, "--rate", 10, "--json", "--sheet", "/proc/sheet.png")
+    args = ("--parts", 4, "--rate", 10, "--json", "--sheet", "/proc/sheet.png")
     (error,) = refused("demo", *args, cwd=tmp_path, code=3)
     assert error.startswith("/proc/sheet.png: cannot be ")
 

@@ -14,7 +14,7 @@ from tools.demonstration import demo_station
 
 __all__ = ["one_of_the_demo", "overhead"]
 
-RATES = {"carton": 2.0, "cap": 8.0, "marker": 8.0}
+RATES = {"carton": 2.0, "cap": 8.0, "marker": 8.0, "board": 4.0}
 """Parts a second: far enough apart that none waits for the one before."""
 
 WARM = 5
@@ -40,7 +40,7 @@ class _Kept:
 
 def one_of_the_demo(kind: str, rate: float, parts: int = 0) -> Station:
     """The demonstration's station with one of its cameras; 0 parts are without end."""
-    station = demo_station(3, seed=3, rate=rate)
+    station = demo_station(4, seed=3, rate=rate)
     camera = station.camera(kind)
     source = f"{camera.source.partition('&')[0]}&rate={rate}&seed=3&parts={parts}"
     return station.model_copy(

@@ -14,7 +14,7 @@ __all__ = ["demo"]
 
 
 def demo(
-    parts: int = typer.Option(60, min=3, max=1_000_000, help="Parts that pass, over all cameras."),
+    parts: int = typer.Option(60, min=4, max=1_000_000, help="Parts that pass, over all cameras."),
     seed: int = typer.Option(7, min=0, max=2**31 - 1, help="Same seed, same parts."),
     rate: float = typer.Option(2.0, min=0.1, max=50, help="Parts a second past each camera."),
     sheet: Path | None = typer.Option(None, help="Draw the newest 24 parts on this PNG or JPEG."),
@@ -23,9 +23,9 @@ def demo(
 ) -> None:
     """See lineguard work: a simulated line, real models, verdicts compared with the truth.
 
-    Cartons, caps and cable markers pass three cameras; about one in five is faulty: a wrong lot,
-    an expired date, wiped print. Each is read and judged, and a browser shows it, if there is
-    one. Exit code 1 if fewer than 99% of the verdicts equal the truth.
+    Cartons, caps, cable markers and bare boards pass four cameras; about one in five is faulty: a
+    wrong lot, an expired date, wiped print, a broken track. Each is read or searched for defects
+    and judged, and a browser shows it, if there is one. Exit code 1 if fewer than 99% of the verdicts equal the truth.
 
     Example: lineguard demo --parts 500
     """

@@ -38,6 +38,9 @@ STEP = 8
 EDGES = 0.012
 """Fraction of a sound cut's pixels that are edges of copper, at least: a blank shows nothing."""
 
+LAYOUT = 5
+"""Digits of a photo's name that say the layout."""
+
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -53,11 +56,14 @@ class Photo:
         ``(N, 4) float32`` xyxy of its defects.
     labels
         Their classes.
+    layout
+        Number of the board's layout.
     """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     labels: tuple[str, ...]
+    layout: str
 
 
 @lru_cache(maxsize=1)
@@ -71,13 +77,20 @@ def photos() -> tuple[Photo, ...]:
         boxes[:, 2:] += boxes[:, :2]
         image = np.ascontiguousarray(load_image(ASSETS / entry["file_name"])[:, :, 0])
         labels = tuple(CLASSES[a["category_id"] - 1] for a in here)
-        found.append(Photo(image, boxes, labels))
+        found.append(Photo(image, boxes, labels, entry["file_name"][:LAYOUT]))
     return tuple(found)
 
 
 @lru_cache(maxsize=8)
-def windows(width: int, height: int, sound: bool) -> NDArray[np.int32]:
+def windows(
+    width: int, height: int, sound: bool, layouts: tuple[str, ...] = ()
+) -> NDArray[np.int32]:
     """Every cut of that size that is free of defects, or holds at least one and halves none.
+
+    Parameters
+    ----------
+    layouts
+        Those that count; none: all.
 
     Returns
     -------
@@ -85,6 +98,8 @@ def windows(width: int, height: int, sound: bool) -> NDArray[np.int32]:
     """
     found = []
     for number, photo in enumerate(photos()):
+        if layouts and photo.layout not in layouts:
+            continue
         rows, columns = photo.image.shape
         x, y = (
             n.ravel()
@@ -146,7 +161,7 @@ def zone(size: tuple[int, int]) -> tuple[int, int, int, int]:
 def draw(
     line: Scene, job: Job, fault: str | None, size: tuple[int, int], rng: np.random.Generator
 ) -> Drawn:
-    """One board, whatever the job.
+    """One board of the job's layouts; of all of them, any way up, if it names none.
 
     Returns
     -------
@@ -154,8 +169,10 @@ def draw(
     """
     width, height = (min(n, side) for n, side in zip(size, SIZE, strict=True))
     quarters, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
+    if job.layouts:
+        quarters, mirrored = 0, False
     upright = (height, width) if quarters % 2 else (width, height)
-    choice = windows(*upright, fault is None)
+    choice = windows(*upright, fault is None, job.layouts)
     number, x, y = (int(n) for n in choice[rng.integers(len(choice))])
     photo = photos()[number]
     cutout = photo.image[y : y + upright[1], x : x + upright[0]]

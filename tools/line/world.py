@@ -34,12 +34,16 @@ class Job:
         Shelf life: the best-before date is ``made`` plus as many days.
     code
         What a marker must say.
+    layouts
+        Of the boards that are made, by the number that their photos begin with; they lie as on
+        the photos. None: all of them, any way up.
     """
 
     lot: str = "L2611A"
     made: date = date(2026, 5, 2)
     shelf_days: int = 365
     code: str = "KM12:4"
+    layouts: tuple[str, ...] = ("00041", "44000")
 
     @property
     def expires(self) -> date:
@@ -101,4 +105,5 @@ def random_job(rng: np.random.Generator) -> Job:
         made=made,
         shelf_days=int(rng.choice([180, 270, 365, 540, 730])),
         code=codes[rng.integers(len(codes))],
+        layouts=(),
     )

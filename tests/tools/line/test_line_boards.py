@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tools.line.board import CLASSES, SIZE, photos, turned, windows
 from tools.line.render import render
+from tools.line.world import Job
 
 
 def test_the_photos_hold_every_class_within_their_frames() -> None:
@@ -41,6 +42,20 @@ def test_a_box_goes_where_its_pixels_go(
     assert after.shape == ((width, height) if quarters % 2 else (height, width))
 
 
+ANY = Job(layouts=())
+
+
+def test_a_job_has_its_layouts_lying_as_on_the_photos() -> None:
+    cuts = windows(*SIZE, True, ("44000",))
+    assert {photos()[number].layout for number in cuts[:, 0]} == {"44000"}
+    (photo,) = (each for each in photos() if each.layout == "44000")
+    for index in range(5):
+        image, _ = render("board", 3, index, Job(layouts=("44000",)), ng=0.0)
+        seen = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), None, fx=0.25, fy=0.25)
+        small = cv2.resize(photo.image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        assert cv2.matchTemplate(small, seen, cv2.TM_CCOEFF_NORMED).max() > 0.8
+
+
 @pytest.mark.parametrize("size", [SIZE, (240, 320), (320, 240)])
 def test_cuts_are_sound_or_hold_whole_defects(size: tuple[int, int]) -> None:
     width, height = size
@@ -60,7 +75,7 @@ def test_cuts_are_sound_or_hold_whole_defects(size: tuple[int, int]) -> None:
 def test_the_defect_is_where_the_truth_says(size: tuple[int, int]) -> None:
     """The picture inside a box is the photo inside the annotation, under one of the eight turns."""
     for index in range(25):
-        image, truth = render("board", 9, index, size=size, ng=1.0)
+        image, truth = render("board", 9, index, ANY, size=size, ng=1.0)
         assert truth.defects
         for defect in truth.defects:
             x0, y0, x1, y1 = defect.box.astype(int)

@@ -178,7 +178,7 @@ def test_a_line_longer_than_two_seconds_shows_its_progress(
 
 
 def test_jpeg_is_what_opencv_writes(tmp_path: Path) -> None:
-    render_dataset(tmp_path / "set", ["board"], 1, 5)
+    render_dataset(tmp_path / "set", ["board"], 1, 5, one_job=True)
     image, _ = render("board", 5, 0)
     stored = load_image(tmp_path / "set" / "images" / "board_000000.jpg")
     assert cv2.PSNR(image, stored) > 30
