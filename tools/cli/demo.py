@@ -25,7 +25,8 @@ def demo(
 
     Cartons, caps, cable markers and bare boards pass four cameras; about one in five is faulty: a
     wrong lot, an expired date, wiped print, a broken track. Each is read or searched for defects
-    and judged, and a browser shows it, if there is one. Exit code 1 if fewer than 99% of the verdicts equal the truth.
+    and judged, and a browser shows it, if there is one. Exit code 1 if fewer than 99% of the
+    verdicts equal the truth.
 
     Example: lineguard demo --parts 500
     """
