@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,25 @@ from typing import Any
 import typer
 
 from models.atomic import write_atomic
-from tools.cli.output import track
+from models.errors import LineguardError
+from tools.cli.output import console, track
 
 __all__ = ["main"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-SECTIONS = ("peers", "loop", "memory", "detector", "line", "zmodem", "delta", "station")
+SECTIONS = (
+    "peers",
+    "boards",
+    "repeat",
+    "loop",
+    "memory",
+    "detector",
+    "line",
+    "zmodem",
+    "delta",
+    "station",
+)
 
 
 def main(
@@ -26,8 +39,8 @@ def main(
     ),
     model: str = typer.Option(
         "zoo:pcb-defects-xs",
-        help="A detector for detector, zmodem and delta: a path, or zoo:NAME. delta wants its "
-        ".pdparams beside it.",
+        help="A detector for boards, detector, zmodem and delta: a path, or zoo:NAME. delta wants "
+        "its .pdparams beside it.",
     ),
     threads: int = typer.Option(2, min=1, help="Of both sides."),
     images: int = typer.Option(100, min=10, help="Images of each set."),
@@ -37,7 +50,7 @@ def main(
 ) -> None:
     """Measure again what docs/benchmarks.md holds. Let nothing else run meanwhile.
 
-    Figures are ratios within one run on one machine. All of it takes about an hour.
+    Figures are ratios within one run on one machine. All of it takes about 80 minutes.
     """
     from tools.bench.machine import machine
     from tools.bench.report import markdown
@@ -49,6 +62,18 @@ def main(
         if section == "peers":
             figures: dict[str, Any] = _peers(images, threads, wire_markers)
             command += f" --images {images}" + (" --wire-markers LABELS" if wire_markers else "")
+        elif section == "boards":
+            from tools.bench.boards import against_official
+
+            figures = against_official(
+                model, threads, images, lambda names: _track(names, "boards")
+            )
+            command += f" --model {Path(model).name} --images {images} --threads {threads}"
+        elif section == "repeat":
+            from tools.bench.repeat import RUNS, repeatability
+
+            figures = repeatability(threads, lambda runs: track(runs, "repeat", RUNS))
+            command += f" --threads {threads}"
         elif section == "loop":
             from tools.bench.loop import RATES, overhead
 
@@ -95,19 +120,24 @@ def _track(names: Iterable[str], what: str) -> Iterable[str]:
 
 
 def _peers(images: int, threads: int, wire_markers: Path | None) -> dict[str, Any]:
-    from tools.bench.peers import SIZES, SMALL, cartons, compare, photos
+    from tools.bench.peers import SIZES, SMALL, cartons, compare, opened, photos
 
-    figures = {
-        name: compare(track(cartons(images, size), name, images), threads)
-        for name, size in SIZES.items()
-    }
-    small = track(cartons(images, SIZES[SMALL]), "same size", images)
-    figures[f"{SMALL}, its detector at our size"] = compare(small, threads, unscaled=True)
-    if wire_markers:
-        chosen = track(photos(wire_markers, images), "photos", images)
-        figures["wire-marker photos"] = compare(chosen, threads)
-    return figures
+    with opened(threads) as (ours, peers, unscaled):
+        sets = {
+            name: compare(track(cartons(images, size), name, images), ours, peers)
+            for name, size in SIZES.items()
+        }
+        small = track(cartons(images, SIZES[SMALL]), "same size", images)
+        sets[f"{SMALL}, its detector at our size"] = compare(small, ours, unscaled)
+        if wire_markers:
+            chosen = track(photos(wire_markers, images), "photos", images)
+            sets["wire-marker photos"] = compare(chosen, ours, peers)
+    return {"threads": threads, "sets": sets}
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except LineguardError as error:
+        console.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
+        sys.exit(error.exit_code)

@@ -1,11 +1,13 @@
-"""Page mode side by side with RapidOCR: same weights, same threads, same images, one run."""
+"""Page mode side by side with its peers: same weights, same threads, same images, one run."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,18 @@ from edge.families.ppocr import ZOO_READER, open_reader
 from models.images import load_image
 from models.ppocr.labels import load_labels
 from models.zoo import resolve
+from tools.bench.peer_process import PeerProcess
 from tools.bench.stats import median_ratio
 from tools.line import KINDS, render
 from tools.line.world import random_job
 
-__all__ = ["SIZES", "SMALL", "Photo", "cartons", "compare", "photos"]
+__all__ = ["SIZES", "SMALL", "Photo", "Read", "cartons", "compare", "opened", "photos"]
+
+Read = Callable[[NDArray[np.uint8]], tuple[float, list[str]]]
+"""From a picture ``(H, W, 3) uint8`` BGR to seconds, and the lines that were read."""
 
 PAUSE_S = 0.03
-"""Between two measurements: RapidOCR's threads spin on for some milliseconds after their work."""
+"""Between two measurements: an engine's threads spin on for some milliseconds after their work."""
 
 WARM = 3
 """Images that are read before any is timed."""
@@ -60,22 +66,24 @@ def _hits(read: Iterable[str], truth: Iterable[str]) -> int:
     return (plain[0] & plain[1]).total()
 
 
-def compare(items: Iterable[Photo], threads: int, unscaled: bool = False) -> dict[str, Any]:
-    """Read each image with both, turn about, and time it.
+def _timed(read: Callable[[NDArray[np.uint8]], list[str]]) -> Read:
+    def timed(image: NDArray[np.uint8]) -> tuple[float, list[str]]:
+        start = time.perf_counter()
+        texts = read(image)
+        return time.perf_counter() - start, texts
 
-    Parameters
-    ----------
-    items
-        What to read.
-    threads
-        Of each engine of both.
-    unscaled
-        Take from RapidOCR's detector its scaling up, which is its default: then both see the same.
+    return timed
 
-    Returns
-    -------
-    Medians and their ratio, the share of labelled lines that each read exactly, and counts.
-    """
+
+def _ours(threads: int) -> Read:
+    files = ZOO_READER
+    reader = open_reader(
+        files["rec"], files["dictionary"], files["det"], files["cls"], threads=threads
+    )
+    return _timed(lambda image: [line.text for line in reader.read(image, "page")])
+
+
+def _rapidocr(threads: int, unscaled: bool) -> Read:
     peer = RapidOCR(
         det_model_path=str(resolve(ZOO_READER["det"])),
         rec_model_path=str(resolve(ZOO_READER["rec"])),
@@ -84,41 +92,69 @@ def compare(items: Iterable[Photo], threads: int, unscaled: bool = False) -> dic
         inter_op_num_threads=1,
         **({"det_limit_type": "max"} if unscaled else {}),
     )
-    files = ZOO_READER
-    reader = open_reader(
-        files["rec"], files["dictionary"], files["det"], files["cls"], threads=threads
-    )
+    return _timed(lambda image: [text for _, text, _ in peer(image)[0] or ()])
 
-    def theirs(image: NDArray[np.uint8]) -> list[str]:
-        found, _ = peer(image)
-        return [text for _, text, _ in found or ()]
 
-    def ours(image: NDArray[np.uint8]) -> list[str]:
-        return [line.text for line in reader.read(image, "page")]
+@contextmanager
+def opened(threads: int) -> Iterator[tuple[Read, dict[str, Read], dict[str, Read]]]:
+    """Ours, its peers by name, and those peers that scale a picture up, told not to.
 
-    times: tuple[list[float], list[float]] = ([], [])
-    hits, lines, megapixels = [0, 0], 0, []
+    Raises
+    ------
+    DeviceError
+        PaddleOCR does not open.
+    """
+    files = {"det": "det", "rec": "rec", "cls": "cls", "keys": "dictionary"}
+    settings = {key: str(resolve(ZOO_READER[role])) for key, role in files.items()}
+    with PeerProcess("paddleocr", threads, settings) as paddleocr:
+
+        def read(image: NDArray[np.uint8]) -> tuple[float, list[str]]:
+            answer = paddleocr.look(image)
+            return answer["seconds"], answer["texts"]
+
+        rapid = f"RapidOCR {metadata.version('rapidocr-onnxruntime')}"
+        peers = {
+            rapid: _rapidocr(threads, unscaled=False),
+            f"PaddleOCR {paddleocr.version}": read,
+        }
+        yield _ours(threads), peers, {rapid: _rapidocr(threads, unscaled=True)}
+
+
+def compare(items: Iterable[Photo], ours: Read, peers: Mapping[str, Read]) -> dict[str, Any]:
+    """Read each image with all, turn about, and time it.
+
+    Returns
+    -------
+    Counts, the share of labelled lines that we read exactly, and of each of the ``peers`` that
+    share, medians and their ratio.
+    """
+    sides = [ours, *peers.values()]
+    times: list[list[float]] = [[] for _ in sides]
+    hits, lines, megapixels = [0] * len(sides), 0, []
     for number, photo in enumerate(items):
-        order = ((0, theirs), (1, ours)) if number % 2 else ((1, ours), (0, theirs))
-        for side, read in order:
+        # Each comes first as often as any other, and after each other as often.
+        order = np.roll(range(len(sides)), number // 2)[:: 1 if number % 2 else -1]
+        for side in order:
             if number < WARM:
-                read(photo.image)
+                sides[side](photo.image)
             time.sleep(PAUSE_S)
-            start = time.perf_counter()
-            texts = read(photo.image)
-            times[side].append(time.perf_counter() - start)
+            seconds, texts = sides[side](photo.image)
+            times[side].append(seconds)
             hits[side] += _hits(texts, photo.texts)
         lines += len(photo.texts)
         megapixels.append(photo.image.shape[0] * photo.image.shape[1] / 1e6)
-    ratio = median_ratio(np.array(times[0]), np.array(times[1]))
     return {
         "images": len(megapixels),
         "megapixels": round(float(np.median(megapixels)), 2),
         "lines": lines,
-        "threads": threads,
-        **ratio.as_dict(),
-        "their_recall": round(hits[0] / lines, 4),
-        "our_recall": round(hits[1] / lines, 4),
+        "our_recall": round(hits[0] / lines, 4),
+        "peers": {
+            name: {
+                **median_ratio(np.array(times[side]), np.array(times[0])).as_dict(),
+                "their_recall": round(hits[side] / lines, 4),
+            }
+            for side, name in enumerate(peers, 1)
+        },
     }
 
 
