@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.errors import ModelError
 
-__all__ = ["convert_in_child"]
+__all__ = ["convert_in_child", "reason"]
 
 CONVERT_SECONDS = 300.0
 """The largest model of the zoo takes 10 s on an idle machine: whoever takes minutes hangs."""
@@ -50,7 +50,7 @@ def convert_in_child(question: Mapping[str, str], made: Path, what: str) -> byte
         ) from None
     except OSError as error:
         raise ModelError(f"{what} cannot be started ({error.strerror}): free memory") from error
-    said = _reason((child.stdout + b"\n" + child.stderr).decode("utf-8", "replace"))
+    said = reason((child.stdout + b"\n" + child.stderr).decode("utf-8", "replace"))
     mend = "take out or replace the operator it names"
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
@@ -61,7 +61,7 @@ def convert_in_child(question: Mapping[str, str], made: Path, what: str) -> byte
     return made.read_bytes()
 
 
-def _reason(text: str) -> str:
+def reason(text: str) -> str:
     """The line in which a converter says what is wrong, if it says it in a way that is known."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for mark in ("Check failed", "not supported", "Error", "error", "[F "):

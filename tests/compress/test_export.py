@@ -13,7 +13,7 @@ from compress_lab import Builder, lab, model, pictures
 from compress.compare import largest_difference, latency_ratio
 from compress.export import export_nb, export_onnx
 from compress.export.child import DISCARDED
-from compress.export.children import _reason
+from compress.export.children import reason
 from compress.export.lite import restore_for_lite
 from compress.pdmodel import load_program, save_program
 from compress.program import Program
@@ -174,6 +174,6 @@ def test_outputs_of_another_shape_are_no_small_difference(tmp_path: Path) -> Non
 
 def test_what_a_converter_says_is_found_in_what_it_prints() -> None:
     lite = "Loading\n[F 11/22  5:32:54.742 op.h:118 GetAttr] Check failed: x: No beta\n\n--- stack"
-    assert _reason(lite) == "Check failed: x: No beta"
-    assert _reason("Warning\nlast") == "last"
-    assert _reason("\n") == "it said nothing"
+    assert reason(lite) == "Check failed: x: No beta"
+    assert reason("Warning\nlast") == "last"
+    assert reason("\n") == "it said nothing"

@@ -1,0 +1,1 @@
+"""Eight bits: ONNX for ONNX Runtime, fake-quant programs for Paddle Lite."""
