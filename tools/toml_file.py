@@ -33,9 +33,15 @@ MAX_BYTES = 128 * 1024
 """Keeps the time to find all faults of any file to a second or two."""
 
 _WORDS = {
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "literal_error": "must be one of {expected}",
     "missing": "is missing",
     "model_type": "must be a table",
     "string_pattern_mismatch": "may hold letters, digits, _ and - only",
@@ -44,7 +50,7 @@ _WORDS = {
     "string_type": "must be a text in quotes",
     "too_long": "must hold at most {max_length}",
     "too_short": "must hold at least {min_length}",
-    "tuple_type": "must be a list of tables",
+    "tuple_type": "must be a list",
 }
 
 M = TypeVar("M", bound=BaseModel)
@@ -135,7 +141,8 @@ def _explain(errors: list[ErrorDetails], tables: Mapping[str, type[BaseModel]]) 
 
 def _table(place: KeyPath, tables: Mapping[str, type[BaseModel]]) -> type[BaseModel]:
     """The table that ``place`` is a key of."""
-    return tables[str(place[0]) if len(place) > 1 else ""]
+    # What stands in a plain list is no table: its key is one of the whole file.
+    return tables.get(str(place[0]) if len(place) > 1 else "", tables[""])
 
 
 def _reason(error: ErrorDetails, table: type[BaseModel]) -> Fault:

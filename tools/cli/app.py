@@ -18,6 +18,7 @@ from tools.cli import (
     bench,
     box,
     bundle,
+    compress,
     data,
     demo,
     detect,
@@ -79,6 +80,7 @@ app.command(epilog=EPILOG)(read.read)
 app.command(epilog=EPILOG)(detect.detect)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(train.app, name="train")
+app.command(epilog=EPILOG)(compress.compress)
 app.add_typer(bench.app, name="bench")
 app.add_typer(station.app, name="station")
 app.add_typer(zoo.app, name="models")

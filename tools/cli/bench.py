@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.progress import Progress, TextColumn
 
+from tools.cli.bench_instructions import instructions
 from tools.cli.bench_sweep import sweep
 from tools.cli.detect import MODEL
 from tools.cli.files import image_files
@@ -330,6 +331,7 @@ def _finish(document: Document, gates: list[Any], out: Path, as_json: bool) -> N
 
 
 app.command()(sweep)
+app.command()(instructions)
 
 
 def parse_shapes(given: list[str] | None) -> dict[str, list[int]]:
