@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from paddle import inference
 
-from compress.attributes import attribute
-from compress.pdmodel import save_program
 from compress.program import Op, Program
+from compress.prune.look import look
 from edge.engines import Array
-from models.errors import EngineError
 
 __all__ = ["Cost", "cost_of", "flops"]
 
@@ -93,37 +87,11 @@ def _sizes(
     program: Program, shapes: Mapping[str, tuple[int, ...]], names: list[str]
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of variables of one picture."""
-    seen = copy.deepcopy(program)
-    column = len(seen.fetches)
-    wanted = sorted(set(names) - {*seen.fetches, *seen.feeds} - program.parameters.keys())
-    for number, name in enumerate(wanted, column):
-        op = Op("fetch", {"X": [name]}, {"Out": ["fetch"]}, {"col": attribute("col", number)})
-        seen.ops.append(op)
-    with tempfile.TemporaryDirectory(prefix="lineguard-cost-") as scratch:
-        path = Path(scratch) / "model.pdmodel"
-        save_program(seen, path)
-        config = inference.Config(str(path), str(path.with_suffix(".pdiparams")))
-        config.switch_ir_optim(False)  # it fuses away what is to be looked at
-        config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(1)
-        feeds = {
-            spec.name: np.zeros((1, *shapes[spec.name][1:]), spec.dtype) for spec in program.inputs
-        }
-        try:
-            predictor = inference.create_predictor(config)
-            for name, value in feeds.items():
-                predictor.get_input_handle(name).copy_from_cpu(value)
-            predictor.run()
-        except (RuntimeError, ValueError) as error:
-            given = ", ".join(f"{name} {list(value.shape)}" for name, value in feeds.items())
-            said = next((line for line in str(error).splitlines() if "Error: " in line), str(error))
-            raise EngineError(
-                f"Paddle cannot run the program on {given} ({said.strip()}): give other shapes"
-            ) from error
-        found = {
-            name: predictor.get_output_handle(name).copy_to_cpu()
-            for name in predictor.get_output_names()
-        }
+    feeds = {
+        spec.name: np.zeros((1, *shapes[spec.name][1:]), spec.dtype) for spec in program.inputs
+    }
+    wanted = sorted(set(names) - feeds.keys() - program.parameters.keys())
+    (found,) = look(program, [feeds], wanted)
     sizes = {name: value.shape for name, value in found.items()}
     sizes |= {name: value.shape for name, value in program.parameters.items()}
     return sizes | {name: value.shape for name, value in feeds.items()}

@@ -9,7 +9,8 @@ Criterion: the L1 norm of the filters that make a channel, https://arxiv.org/abs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from compress.pdmodel import load_program, save_program
 from compress.program import Program
 from compress.prune.cost import cost_of
 from compress.prune.groups import Group, Layout, layout_of
+from compress.prune.repair import repair
 from edge.engines import Array
 from models.errors import ModelError
 
@@ -51,7 +53,11 @@ class Pruned:
 
 
 def prune_program(
-    source: Path, out: Path, ratios: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]]
+    source: Path,
+    out: Path,
+    ratios: Mapping[str, float],
+    shapes: Mapping[str, tuple[int, ...]],
+    feeds: Sequence[Mapping[str, Array]] = (),
 ) -> Pruned:
     """Write ``out`` without the given share of each group's channels.
 
@@ -65,6 +71,9 @@ def prune_program(
         multiples of 8, and no group is lost.
     shapes
         Of each input, to count FLOPs with.
+    feeds
+        Inputs, real ones, some tens: the convolutions that lost inputs are refitted on them, and
+        there is much less to tune.
 
     Raises
     ------
@@ -78,15 +87,20 @@ def prune_program(
     program = load_program(source)
     layout = layout_of(program)
     before, parameters = cost_of(program, shapes).flops(program.parameters), _numbers(program)
-    narrow(program, layout, ratios)
+    narrow(program, layout, ratios, feeds)
     after = cost_of(program, shapes).flops(program.parameters)  # it runs the program
     save_program(program, out)
     widths = {g.name: (g.size, width_of(g, ratios.get(g.name, 0.0))) for g in layout.groups}
     return Pruned(before, after, parameters, _numbers(program), widths)
 
 
-def narrow(program: Program, layout: Layout, ratios: Mapping[str, float]) -> None:
-    """Take the least important channels out of a program, in place.
+def narrow(
+    program: Program,
+    layout: Layout,
+    ratios: Mapping[str, float],
+    feeds: Sequence[Mapping[str, Array]] = (),
+) -> None:
+    """Take the least important channels out of a program, in place, and refit what is left.
 
     Raises
     ------
@@ -99,6 +113,7 @@ def narrow(program: Program, layout: Layout, ratios: Mapping[str, float]) -> Non
             f"no channels go by {', '.join(strange)}: name groups of the program that is pruned"
         )
     gone = _weakest(program.parameters, layout, ratios)
+    whole = copy.deepcopy(program) if feeds else program
     program.parameters.update(cut(program.parameters, layout, gone))
     for name in {name for name, _ in layout.axes}:
         _declare(program, name, program.parameters[name].shape)
@@ -111,6 +126,8 @@ def narrow(program: Program, layout: Layout, ratios: Mapping[str, float]) -> Non
     for op in program.of_type("conv2d", "depthwise_conv2d"):
         if int(op.get("groups", 1)) > 1 and (op.input("Filter"), 0) in layout.axes:
             op.put(groups=program.parameters[op.input("Filter")].shape[0])
+    if feeds:
+        repair(whole, program, layout, gone, feeds)
 
 
 def cut(

@@ -31,6 +31,7 @@ def sensitivity(
     ratios: Sequence[float],
     *,
     store: Path,
+    feeds: Sequence[Mapping[str, Array]] = (),
     skip: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, whole: None,
     stop: Callable[[], None] = lambda: None,
@@ -46,6 +47,8 @@ def sensitivity(
     store
         A JSON file, written after each measurement and read at the beginning: a killed run goes on.
         It must not be that of another program or another ``evaluate``.
+    feeds
+        Inputs to refit on, as :func:`compress.prune.programs.prune_program` does.
     skip
         Filters whose groups stay as they are.
     progress
@@ -67,7 +70,7 @@ def sensitivity(
     def measured(key: str, ratios: Mapping[str, float]) -> float:
         if key not in known:
             stop()
-            known[key] = _measure(program, layout, ratios, evaluate)
+            known[key] = _measure(program, layout, ratios, feeds, evaluate)
             write_atomic(store, json.dumps(known, indent=1).encode())
         return known[key]
 
@@ -139,10 +142,14 @@ def _left(program: Program, layout: Layout, cost: Cost, ratios: Mapping[str, flo
 
 
 def _measure(
-    path: Path, layout: Layout, ratios: Mapping[str, float], evaluate: Callable[[Path], float]
+    path: Path,
+    layout: Layout,
+    ratios: Mapping[str, float],
+    feeds: Sequence[Mapping[str, Array]],
+    evaluate: Callable[[Path], float],
 ) -> float:
     program = load_program(path)
-    narrow(program, layout, ratios)
+    narrow(program, layout, ratios, feeds)
     with tempfile.TemporaryDirectory(prefix="lineguard-prune-") as scratch:
         pruned = Path(scratch) / "model.pdmodel"
         save_program(program, pruned)

@@ -113,6 +113,9 @@ def _prepared(program: Program) -> Program:
     made.drop([n for n, v in made.variables.items() if n in ("feed", "fetch") and v.persistable])
     for op in made.of_type("batch_norm"):
         op.put(is_test=False, use_global_stats=True)  # its statistics stay
+    for op in made.of_type("conv2d", "depthwise_conv2d"):
+        if op.get("is_test"):  # oneDNN refuses the gradient of one that only infers
+            op.put(is_test=False)
     for op in made.of_type("conv2d_transpose"):
         for name in ("output_padding", "output_size"):
             if name not in op.attributes:  # the gradient takes it for one of another type

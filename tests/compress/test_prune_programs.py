@@ -261,6 +261,58 @@ def test_ratios_out_of_reach_are_the_largest_measured() -> None:
     assert set(ratios.values()) == {0.5}
 
 
+def redundant() -> Program:
+    """16 channels of which 8 say all, strided and padded; half of them is enough."""
+    b = Builder(8)
+    b.conv(16, 3, padding=1)
+    b.bias()
+    b.conv(8, 3, padding=1)
+    b.bias()
+    b.conv(4)
+    program = b.done()
+    first, second = program.of_type("conv2d")[:2]
+    name, bias = first.input("Filter"), program.of_type("elementwise_add")[0].input("Y")
+    mix = np.random.default_rng(2).standard_normal((8, 8)).astype(np.float32) * 0.1
+    weights, shift = program.parameters[name], program.parameters[bias]
+    weights[8:] = np.tensordot(mix, weights[:8], 1)
+    shift[8:] = mix @ shift[:8]
+    second.put(strides=[2, 1])
+    return program
+
+
+def test_what_is_left_does_the_work_of_what_went() -> None:
+    rng = np.random.default_rng(3)
+
+    def inputs(count: int) -> list[dict[str, Any]]:
+        return [{"x": rng.standard_normal((2, *X[1:])).astype(np.float32)} for _ in range(count)]
+
+    whole, bare, fitted = redundant(), redundant(), redundant()
+    layout = layout_of(whole)
+    ratios = {layout.groups[0].name: 0.5}
+    narrow(bare, layout, ratios)
+    narrow(fitted, layout, ratios, inputs(12))
+    (new,) = inputs(1)
+    right = run(whole, new)[0][:, :, :, 1:-1]
+    far = [np.abs(run(p, new)[0][:, :, :, 1:-1] - right).mean() for p in (bare, fitted)]
+    assert far[1] < 0.05 * far[0]
+    assert fitted.parameters.keys() == bare.parameters.keys()
+    shapes = {name: value.shape for name, value in fitted.parameters.items()}
+    assert shapes == {name: value.shape for name, value in bare.parameters.items()}
+
+
+def test_a_fit_that_does_not_hold_is_left_out() -> None:
+    # The pictures are one, and grey: nothing can be told from them.
+    bare, fitted = chain(), chain()
+    layout = layout_of(bare)
+    ratios = {group.name: 0.5 for group in layout.groups}
+    narrow(bare, layout, ratios)
+    narrow(fitted, layout, ratios, [{"x": np.zeros(X, np.float32)}])
+    x = {"x": np.zeros(X, np.float32)}
+    assert np.isfinite(run(fitted, x)[0]).all()
+    right = run(chain(), x)[0]
+    assert np.abs(run(fitted, x)[0] - right).mean() <= np.abs(run(bare, x)[0] - right).mean()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count", "makers", "size"),

@@ -343,3 +343,15 @@ def test_faults_of_the_processes_are_told(tmp_path: Path) -> None:
         run_(2, losses=(Ctc(DICTIONARY),))
     assert not run_.out.exists()
     assert not run_.checkpoint.exists()
+
+
+@pytest.mark.slow
+def test_the_stock_classifier_learns_through_onednn() -> None:
+    """Its convolutions say ``is_test``, and oneDNN refuses the gradient of those."""
+    program = load_program(model("cls"))
+    learner = Learner(program, copy.deepcopy(program), [Distil()])
+    noise = np.random.default_rng(0).standard_normal((2, 3, 48, 192)).astype(np.float32)
+    flat = flat_of(program.parameters, learner.names)
+    learnt = learner.learn(flat, Batch({program.feeds[0]: noise}))
+    assert learnt.losses["distil"] == pytest.approx(0.0, abs=1e-4)
+    assert np.isfinite(learnt.gradient).all()
