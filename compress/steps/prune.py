@@ -9,7 +9,7 @@ from typing import Any
 from compress.cache import CHECKPOINT
 from compress.datasets import Item
 from compress.export import export_onnx
-from compress.measure import open_network
+from compress.measure import feeds_of, open_network
 from compress.pdmodel import load_program
 from compress.prune.cost import cost_of
 from compress.prune.programs import prune_program
@@ -21,15 +21,20 @@ from compress.work import Work
 
 __all__ = ["pruned"]
 
+REFITTED = 32
+"""Pictures that what is left of each convolution is fitted to."""
+
 
 def pruned(work: Work, prune: Prune, program: Path) -> tuple[Path, dict[str, Any]]:
     """The program with so much of its FLOPs as is to be kept, and what is to be said of it."""
     measured = _sensitivities(work, prune, program)
     loaded = load_program(program)
     ratios = choose_ratios(loaded, measured, cost_of(loaded, work.shape), prune.flops)
+    feeds = feeds_of(work.metric, work.items("calibration"), REFITTED)
+    calibration = work.sets["calibration"].sha256
 
     def make(folder: Path) -> dict[str, Any]:
-        done = prune_program(program, folder / PROGRAM, ratios, work.shape)
+        done = prune_program(program, folder / PROGRAM, ratios, work.shape, feeds)
         widths = {name: list(each) for name, each in done.widths.items()}
         return {
             "flops": done.flops_after / done.flops_before,
@@ -38,7 +43,8 @@ def pruned(work: Work, prune: Prune, program: Path) -> tuple[Path, dict[str, Any
         }
 
     bar = work.show("pruning")
-    stage = work.stages.run("prune", 1, {"program": program}, {"ratios": ratios}, make)
+    parameters = {"ratios": ratios, "calibration": calibration}
+    stage = work.stages.run("prune", 2, {"program": program}, parameters, make)
     bar(1, 1)
     widths = stage.facts["widths"]
     work.sensitivities += [
@@ -61,6 +67,7 @@ def pruned(work: Work, prune: Prune, program: Path) -> tuple[Path, dict[str, Any
 
 def _sensitivities(work: Work, prune: Prune, program: Path) -> Sensitivities:
     items = _items(work, prune.count)
+    feeds = feeds_of(work.metric, work.items("calibration"), REFITTED)
     bar = work.show("what each group is worth")
 
     def evaluate(path: Path) -> float:
@@ -73,7 +80,7 @@ def _sensitivities(work: Work, prune: Prune, program: Path) -> Sensitivities:
         (folder / CHECKPOINT).mkdir(exist_ok=True)
         found = sensitivity(
             program, evaluate, prune.ratios, store=folder / CHECKPOINT / "measured.json",
-            skip=prune.skip, progress=bar, stop=work.check_stop,
+            feeds=feeds, skip=prune.skip, progress=bar, stop=work.check_stop,
         )  # fmt: skip
         # JSON has no numbers for keys.
         return {"losses": {name: list(each.items()) for name, each in found.items()}}
@@ -84,7 +91,7 @@ def _sensitivities(work: Work, prune: Prune, program: Path) -> Sensitivities:
         "measure": {**work.measure.facts},
     }  # fmt: skip
     inputs = {"program": program, **work.measure.inputs}
-    stage = work.stages.run("sensitivity", 1, inputs, parameters, make)
+    stage = work.stages.run("sensitivity", 2, inputs, parameters, make)
     return {
         name: {float(ratio): float(loss) for ratio, loss in each}
         for name, each in stage.facts["losses"].items()

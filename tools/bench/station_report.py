@@ -33,7 +33,7 @@ def station_section(section: dict[str, Any]) -> str:
         + f"\n**A fast line.** {rate['parts']} parts at 30 a second, {rate['minutes']:g} minutes, "
         f"PLC and records: {lost} lost, {order}, {rate['rejected_by_machine']} rejected for the "
         "machine's sake. Goal: none, and memory within 2% after the first minute. "
-        + rate.get("note", "")
+        + str(rate.get("note", ""))
         + "\n\n"
         + table(
             [
