@@ -138,6 +138,15 @@ def test_more_classes_are_no_pruning() -> None:
     assert widths_of(PPYOLOE("n", 2), shapes) == {}
 
 
+def test_widths_that_do_not_go_together_are_refused() -> None:
+    arrays = arrays_of(PPYOLOE("n", CLASSES))
+    torn = "backbone.stem.conv1.conv.weight"
+    arrays[torn] = arrays[torn][:4]
+    network = PPYOLOE("n", CLASSES)
+    with pytest.raises(ModelError, match=r"backbone.stem.conv1.conv.weight.*do not go together"):
+        take_widths(network, widths_of(network, {k: v.shape for k, v in arrays.items()}))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_pruned_network_is_tuned_and_goes_on_from_its_checkpoint(

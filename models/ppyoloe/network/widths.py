@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import paddle
 
-from models.ppyoloe.network.ppyoloe import PPYOLOE
+from models.errors import ModelError
+from models.ppyoloe.network.ppyoloe import PPYOLOE, STRIDES
 
 __all__ = ["Widths", "take_widths", "widths_of"]
 
@@ -45,7 +46,12 @@ def widths_of(network: PPYOLOE, shapes: Mapping[str, tuple[int, ...]]) -> Widths
 def take_widths(network: PPYOLOE, widths: Mapping[str, tuple[int, ...]]) -> None:
     """Give the parameters and buffers that are named these shapes, in place, with any values.
 
-    Call it before an optimiser takes the parameters.
+    Call it before an optimiser takes the parameters. The network is as before but for them.
+
+    Raises
+    ------
+    ModelError
+        One layer makes more or fewer channels than the next one takes.
     """
     if not widths:
         return
@@ -61,3 +67,17 @@ def take_widths(network: PPYOLOE, widths: Mapping[str, tuple[int, ...]]) -> None
             shape = widths.get(f"{path}.{own}")
             if shape is not None:
                 layer._buffers[own] = paddle.zeros(list(shape), buffer.dtype)
+    training = network.training
+    network.eval()
+    try:
+        with paddle.no_grad():
+            network(paddle.zeros([1, 3, STRIDES[0], STRIDES[0]]))
+    except (ValueError, RuntimeError) as error:  # Paddle's, many lines long
+        names = ", ".join(list(widths)[:3])
+        raise ModelError(
+            f"weights: the widths of {names} and what is beside them do not go together: "
+            "give whole weights, or those that pruning wrote"
+        ) from error
+    finally:
+        if training:
+            network.train()
