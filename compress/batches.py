@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.asked import Asked
 from compress.datasets import Item
 from compress.metrics import Metric
 from compress.metrics.text import INPUT
@@ -51,8 +52,8 @@ class Batches:
         Pictures of a batch.
     labels
         Whether texts are learnt.
-    taught
-        How much the teacher is asked about each item, 0 to 1.
+    asked
+        What the original says of each line, if texts are learnt.
     config
         Of a detector.
     """
@@ -62,7 +63,7 @@ class Batches:
     items: Sequence[Item]
     size: int
     labels: bool = False
-    taught: NDArray[np.float64] | None = None
+    asked: Asked | None = None
     config: DetectorConfig | None = None
     _widths: dict[int, list[int]] = field(default_factory=dict)
 
@@ -96,11 +97,12 @@ class Batches:
         for number in numbers:
             image = altered(load_image(self.items[number].path), rng)
             turned = self.recipe.mode == "label" and rng.random() < TURNED
-            crops.append(np.ascontiguousarray(image[::-1, ::-1]) if turned else image)
+            lies = self.asked is not None and bool(self.asked.turned[number])
+            crops.append(np.ascontiguousarray(image[::-1, ::-1]) if turned != lies else image)
             truth = self.items[number].truth
             known = self.labels and isinstance(truth, str) and not turned
             texts.append(" ".join(truth.split()) if known and isinstance(truth, str) else None)
-            weight = 1.0 if self.taught is None or not known else float(self.taught[number])
+            weight = float(self.asked.taught[number]) if self.asked and known else 1.0
             taught.append(weight)
         feeds = {INPUT: rec_input(crops, width)}
         return Batch(feeds, texts if self.labels else (), taught)

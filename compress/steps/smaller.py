@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compress.asked import Asked, ask
 from compress.batches import Batches
 from compress.cache import CHECKPOINT
-from compress.datasets import Item
+from compress.measure import open_network
 from compress.recipe import Prune, Tune
 from compress.source import PROGRAM
 from compress.steps.program import cost, exported
@@ -28,9 +28,6 @@ MANY = 10**9
 
 SHARES = 1000
 """Of a training, as a bar counts it."""
-
-SURE = 0.999
-"""Of the answers of the teacher on a picture, from which its reading is taken to be right."""
 
 
 def smaller_program(work: Work, prune: Prune | None, tune: Tune | None, model: Model) -> Model:
@@ -77,9 +74,9 @@ def learnt(
     losses: list[Loss] = [Distil()]
     if labels:
         losses.append(Ctc(work.source.characters))
-    taught = _taught(work, tuning.items) if labels else None
+    asked = _asked(work) if labels else None
     batches = Batches(
-        work.recipe, work.metric, tuning.items, tune.batch, labels, taught, work.source.config
+        work.recipe, work.metric, tuning.items, tune.batch, labels, asked, work.source.config
     )
     bar = work.show("tuning")
 
@@ -101,18 +98,25 @@ def learnt(
         "mode": work.recipe.mode, "max_side": work.recipe.max_side, "beside": work.source.facts(),
     }  # fmt: skip
     inputs = {"student": student, "teacher": teacher}
-    stage = work.stages.run("tune", 1, inputs, parameters, make)
+    stage = work.stages.run("tune", 2, inputs, parameters, make)
     last = stage.facts["losses"][-1] if stage.facts["losses"] else {}
     facts = {"batches": stage.facts["batches"], "last loss": last.get("loss")}
     return stage.folder / PROGRAM, facts, stage.seconds
 
 
-def _taught(work: Work, items: tuple[Item, ...]) -> NDArray[np.float64]:
-    """1 for pictures that the original reads as they are labelled, 0 for the others.
-
-    Where it is right it also says how to be right; where it is wrong the label alone counts.
-    """
-    measure = work.measure.part(items, work.sets["tuning"].sha256)
+def _asked(work: Work) -> Asked:
     bar = work.show("asking the original")
-    found = measure.evaluate(work.baseline.path, bar)
-    return (found.scores > SURE).astype(np.float64)
+    tuning, either_way = work.sets["tuning"], work.recipe.mode == "label"
+
+    def make(folder: Path) -> dict[str, Any]:
+        found = ask(
+            open_network(work.baseline.path, work.job.threads), work.source.characters,
+            tuning.items, either_way=either_way, progress=bar,
+        )  # fmt: skip
+        return {"likeness": found.likeness.tolist()}
+
+    parameters = {
+        "tuning": tuning.sha256, "ways": 1 + either_way, "beside": work.source.facts(),
+    }  # fmt: skip
+    stage = work.stages.run("ask", 1, {"model": work.baseline.path}, parameters, make)
+    return Asked(np.array(stage.facts["likeness"], np.float64))
