@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 
 from compress.export.children import convert_in_child
+from compress.export.expectation import expectation
+from compress.export.subpixel import subpixel
 from compress.pdmodel import save_program
 from compress.program import Program
 from models.atomic import write_atomic
@@ -19,8 +21,14 @@ OPSET = 14
 """The first with ``HardSwish``; ONNX Runtime quantises per channel from 13."""
 
 
-def export_onnx(program: Program, path: Path) -> None:
+def export_onnx(program: Program, path: Path, *, rewrite: bool = False) -> None:
     """Write ``path``; inputs and outputs keep their names.
+
+    Parameters
+    ----------
+    rewrite
+        Put what ONNX Runtime computes faster in place of what the converter writes; the answers
+        stay as they are but for rounding.
 
     Raises
     ------
@@ -38,6 +46,9 @@ def export_onnx(program: Program, path: Path) -> None:
         model = onnx.load_model_from_string(data)
         _name_outputs(model, program.fetches)
         _constants_to_initializers(model)
+        if rewrite:
+            subpixel(model)
+            expectation(model)
         onnx.checker.check_model(model)
     except Exception as error:  # onnx's exceptions share no base but Exception
         raise ModelError(f"{path}: the converted model is not sound ({error})") from error

@@ -25,7 +25,7 @@ from compress.prune.repair import repair
 from edge.engines import Array
 from models.errors import ModelError
 
-__all__ = ["Pruned", "cut", "narrow", "prune_program", "width_of"]
+__all__ = ["Pruned", "cut", "declare", "narrow", "prune_program", "width_of"]
 
 MULTIPLE = 8
 """Widths are multiples of this: what vector units and GEMM kernels take at once."""
@@ -116,11 +116,11 @@ def narrow(
     whole = copy.deepcopy(program) if feeds else program
     program.parameters.update(cut(program.parameters, layout, gone))
     for name in {name for name, _ in layout.axes}:
-        _declare(program, name, program.parameters[name].shape)
+        declare(program, name, program.parameters[name].shape)
     for name, wire in layout.wires.items():
         shape = program.shape(name) or ()
         if len(shape) == 4:
-            _declare(
+            declare(
                 program, name, (shape[0], int(np.isin(wire, gone, invert=True).sum()), *shape[2:])
             )
     for op in program.of_type("conv2d", "depthwise_conv2d"):
@@ -171,7 +171,8 @@ def _norms(parameters: Mapping[str, Array], group: Group) -> NDArray[np.float64]
     )
 
 
-def _declare(program: Program, name: str, shape: tuple[int, ...]) -> None:
+def declare(program: Program, name: str, shape: tuple[int, ...]) -> None:
+    """Say that a variable has another shape than before."""
     dims = program.variables[name].type.lod_tensor.tensor.dims
     del dims[:]
     dims.extend(shape)

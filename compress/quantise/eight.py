@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from compress.quantise.graph import Graph, attributes
+from compress.onnx_graph import Graph, attributes
 from compress.quantise.ranges import Range
 
 __all__ = ["QUANTISED", "Fold", "Plan", "companions", "layers", "plan", "turn"]
@@ -160,7 +160,6 @@ def turn(model: onnx.ModelProto, plan: Plan) -> None:
         codes = _quantiser(graph, fold.taken).output[0]
         for back in graph.takers(_quantiser(graph, fold.made).output[0]):
             back.input[0] = codes
-    _drop_dead(model)
 
 
 def _is_layer(graph: Graph, node: onnx.NodeProto) -> bool:
@@ -260,18 +259,3 @@ def _grid(low: float, high: float) -> Grid:
 
 def _quantiser(graph: Graph, name: str) -> onnx.NodeProto:
     return next(n for n in graph.takers(name) if n.op_type == "QuantizeLinear")
-
-
-def _drop_dead(model: onnx.ModelProto) -> None:
-    """Take out nodes and constants that no output needs."""
-    wanted = {each.name for each in model.graph.output}
-    kept = []
-    for node in reversed(model.graph.node):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
-            kept.append(node)
-    constants = [each for each in model.graph.initializer if each.name in wanted]
-    del model.graph.node[:]
-    model.graph.node.extend(reversed(kept))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(constants)

@@ -18,8 +18,8 @@ import onnxruntime
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from compress.metrics.base import Feeds, Progress
+from compress.onnx_graph import Graph
 from compress.quantise.eight import companions, layers
-from compress.quantise.graph import Graph
 from compress.quantise.outcome import check_coloured, varies
 from compress.quantise.ranges import Histogram, Method, Range, range_of
 from models.errors import ModelError

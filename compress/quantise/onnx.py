@@ -18,6 +18,8 @@ from compress.quantise.eight import QUANTISED, Plan, layers, plan, turn
 from compress.quantise.observe import Observed, observe
 from compress.quantise.outcome import Quantised, check_skip
 from compress.quantise.ranges import Method, Range
+from compress.quantise.repeat import repeat
+from compress.quantise.suit import suit
 from models.atomic import write_atomic
 from models.errors import ModelError
 
@@ -114,6 +116,8 @@ def _quantise(
             quantiser.model.topological_sort()  # its own nodes stand behind all others
         made: onnx.ModelProto = quantiser.model.model
         turn(made, chosen)
+        suit(made)
+        repeat(made)
         onnx.checker.check_model(made)
     except Exception as error:  # onnxruntime.quantization raises whatever comes
         said = str(error).strip().partition("\n")[0] or repr(error)

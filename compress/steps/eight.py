@@ -18,13 +18,14 @@ from compress.recipe import Method, Quantise
 from compress.result import LayerSensitivity
 from compress.ship import Made
 from compress.steps.aware import aware_model
+from compress.steps.program import widened
 from compress.work import Model, Work
 
 __all__ = ["layer_noise", "onnx_files"]
 
 QUANTISED = "model.int8.onnx"
 
-VERSION = 1
+VERSION = 2
 
 NOISE_PICTURES = 4
 """That layers are put in order by; more order them alike."""
@@ -93,6 +94,7 @@ def _quantised(work: Work, asked: Quantise, model: Model, against: Model) -> Mod
 class _Eight:
     def __init__(self, work: Work, model: Model, against: Model) -> None:
         self.work, self.model, self.against = work, model, against
+        self.path = widened(work, model)
         self.prefix = f"{model.name} int8"
 
     @cached_property
@@ -107,12 +109,12 @@ class _Eight:
                 yield from work.metric.feeds(item)
                 bar(number + 1, len(items))
 
-        return observe(self.model.path, feeds(), threads=work.job.threads)
+        return observe(self.path, feeds(), threads=work.job.threads)
 
     def run(self, name: str, make: Any, **parameters: Any) -> Any:
         """A stage of this model and the calibration set."""
         facts = {**self.work.measure.facts, "items": self.work.sets["calibration"].sha256}
-        inputs = {"model": self.model.path, **self.work.measure.inputs}
+        inputs = {"model": self.path, **self.work.measure.inputs}
         return self.work.stages.run(name, VERSION, inputs, {**facts, **parameters}, make)
 
     def plain(self, method: Method, skip: tuple[str, ...]) -> Model:
@@ -120,7 +122,7 @@ class _Eight:
 
         def make(folder: Path) -> dict[str, Any]:
             done = quantise_onnx(
-                self.model.path, folder / QUANTISED, self.observed, method=method, skip=skip
+                self.path, folder / QUANTISED, self.observed, method=method, skip=skip
             )
             return {"layers": len(done.layers), "skipped": done.skipped}
 

@@ -14,12 +14,13 @@ from compress.measure import feeds_of
 from compress.metrics import Feeds
 from compress.pdmodel import load_program, save_program
 from compress.prune.cost import flops
+from compress.prune.widen import widen
 from compress.result import Simplification
 from compress.simplify import simplify
 from compress.source import PROGRAM, write_program
 from compress.work import Model, Work
 
-__all__ = ["cost", "difference", "exported", "finished", "original", "simplified"]
+__all__ = ["cost", "difference", "exported", "finished", "original", "simplified", "widened"]
 
 EXPORTED = "model.onnx"
 
@@ -37,7 +38,7 @@ def original(work: Work) -> Model:
     bar = work.show("reading the model")
     program = work.stages.run("source", 1, work.source.inputs(), {}, take).folder / PROGRAM
     bar(1, 1)
-    path = exported(work, program)
+    path = _as_it_is(work, program)
     work.measure_with(path, load_program(program).feeds[0])
     work.baseline = work.judged("original", path, program, None)
     return work.baseline
@@ -91,17 +92,40 @@ def _simplify(work: Work, source: Path) -> Stage:
 
 
 def exported(work: Work, program: Path) -> Path:
-    """A program as FP32 ONNX."""
+    """A program as FP32 ONNX, as ONNX Runtime likes it best."""
+    return _exported(work, program, rewrite=True)
+
+
+def widened(work: Work, model: Model) -> Path:
+    """The same network as ONNX, with widths that kernels of eight bits like."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        program = load_program(model.program)
+        channels = widen(program)
+        save_program(program, folder / PROGRAM)
+        return {"channels": channels}
+
+    stage = work.stages.run("widen", 1, {"program": model.program}, {}, make)
+    return exported(work, stage.folder / PROGRAM) if stage.facts["channels"] else model.path
+
+
+def _as_it_is(work: Work, program: Path) -> Path:
+    """A program as the converter gives it: what all else is held against."""
+    return _exported(work, program, rewrite=False)
+
+
+def _exported(work: Work, program: Path, *, rewrite: bool) -> Path:
     work.check_stop()
 
     def make(folder: Path) -> dict[str, Any]:
-        export_onnx(load_program(program), folder / EXPORTED)
+        export_onnx(load_program(program), folder / EXPORTED, rewrite=rewrite)
         return {}
 
     bar = work.show("exporting")
-    made = work.stages.run("onnx", 1, {"program": program}, {}, make).folder / EXPORTED
+    parameters = {"rewrite": True} if rewrite else {}
+    stage = work.stages.run("onnx", 1, {"program": program}, parameters, make)
     bar(1, 1)
-    return made
+    return stage.folder / EXPORTED
 
 
 def difference(work: Work, first: Path, second: Path, feeds: Sequence[Feeds]) -> float:

@@ -221,6 +221,15 @@ class Builder:
         self.add(kind, {"X": first, "Y": second}, {"Out": self.last}, axis=-1)
         return self.last
 
+    def concat(self, *names: str) -> str:
+        """Variables one behind the other along the channels."""
+        widths = [(self.program.shape(name) or ())[1] for name in names]
+        self.last = self.out(sum(widths))
+        self.program.ops.append(
+            Op("concat", {"X": list(names)}, {"Out": [self.last]}, {"axis": attribute("axis", 1)})
+        )
+        return self.last
+
     def done(self, *fetched: str) -> Program:
         for number, name in enumerate(fetched or (self.last,)):
             self.add("fetch", {"X": name}, {"Out": "fetch"}, col=number)

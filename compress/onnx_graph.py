@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-__all__ = ["Graph", "attributes"]
+__all__ = ["Graph", "attributes", "drop_dead"]
 
 
 class Graph:
@@ -75,3 +75,18 @@ class Graph:
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Values of a node's attributes by name."""
     return {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+
+
+def drop_dead(model: onnx.ModelProto) -> None:
+    """Take out nodes and constants that no output needs."""
+    wanted = {each.name for each in model.graph.output}
+    kept = []
+    for node in reversed(model.graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    constants = [each for each in model.graph.initializer if each.name in wanted]
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(kept))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(constants)
