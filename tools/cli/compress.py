@@ -159,15 +159,18 @@ def _shown() -> Iterator[Show]:
             for each in bars.tasks[:-1]:  # a finished one stays in sight above the bar
                 if each.visible:
                     bars.update(each.id, visible=False)
-            began = time.monotonic()
+            # What an earlier run had done says nothing of the pace of this one.
+            first: tuple[int, float] | None = None
 
             def move(done: int, total: int) -> None:
-                nonlocal last
+                nonlocal last, first
                 bars.update(task, completed=done, total=total)
                 now = time.monotonic()
+                if first is None:
+                    first = (done, now)
                 if not watched and now - last > LINE_S:
                     last = now
-                    left = (now - began) / max(done, 1) * max(total - done, 0)
+                    left = (now - first[1]) / max(done - first[0], 1) * max(total - done, 0)
                     notes.print(
                         f"{what}: {done} of {total}, {left / 60:.0f} min left",
                         highlight=False,
