@@ -6,7 +6,6 @@ Chromium. Parts get ten times their time, so that a busy machine makes no faults
 
 from __future__ import annotations
 
-import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from edge.challenge.desk import ChallengeDesk
@@ -24,13 +22,9 @@ from edge.display.state import DisplayState
 from edge.loop import Line, open_models
 from edge.station.challenge import ChallengeTable
 from tools.demonstration import demo_clock, demo_station
+from tools.screenshots import FLAGS, save_screenshot
 
 __all__ = ["main"]
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-MAX_BYTES = 150_000
-"""Of a picture in the repository."""
 
 SCREEN, PHONE = {"width": 1440, "height": 810}, {"width": 390, "height": 844}
 
@@ -53,18 +47,6 @@ def _running() -> Iterator[tuple[Serving, DisplayState, Line]]:
         finally:
             line.stop()
             thread.join()
-
-
-def _save(page: Page, path: Path) -> None:
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    for colours in (256, 128, 64, 32):
-        small = picture.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        data = io.BytesIO()
-        small.save(data, "PNG", optimize=True)
-        if data.tell() <= MAX_BYTES:
-            break
-    path.write_bytes(data.getvalue())
-    print(f"{path}: {data.tell() // 1000} KB")
 
 
 def _open(browser: Browser, serving: Serving, **context: Any) -> Page:
@@ -106,7 +88,7 @@ def _challenge(page: Page, display: DisplayState, line: Line, path: Path) -> Non
         desk.start("Wang Li")
         page.wait_for_function(_faces("faces.every(face => face === 'locked')"))
         page.wait_for_timeout(600)
-        _save(page, path)
+        save_screenshot(page, path)
         desk.close()
     display.challenge = None
     line.hold(None)
@@ -123,34 +105,34 @@ def main(
         page = _open(browser, serving, viewport=SCREEN)
         page.wait_for_timeout(warm * 1000)
         page.wait_for_function(_faces("faces.every(face => face === 'ok')"))
-        _save(page, folder / "display-ok.png")
+        save_screenshot(page, folder / "display-ok.png")
         page.wait_for_function(_faces("faces.includes('ng') && faces.includes('ok')"))
         page.wait_for_timeout(400)
-        _save(page, folder / "display-ng.png")
+        save_screenshot(page, folder / "display-ng.png")
         page.keyboard.press("l")
         page.wait_for_function(_faces("faces.includes('ng') && faces.includes('ok')"))
         page.wait_for_timeout(400)
-        _save(page, folder / "display-zh.png")
+        save_screenshot(page, folder / "display-zh.png")
         page.keyboard.press("l")
         page.locator("#rejected button", has_text="marker-code: read").first.click()
         page.wait_for_timeout(800)
-        _save(page, folder / "display-part.png")
+        save_screenshot(page, folder / "display-part.png")
         page.keyboard.press("Escape")
         phone = _open(browser, serving, viewport=PHONE, has_touch=True, is_mobile=True)
         phone.wait_for_timeout(2500)
-        _save(phone, folder / "display-phone.png")
+        save_screenshot(phone, folder / "display-phone.png")
         phone.close()
         display.camera("cap", "lost", "no picture for 2 s: check its cable")
         page.wait_for_selector(".fault")
         page.wait_for_timeout(600)
-        _save(page, folder / "display-fault.png")
+        save_screenshot(page, folder / "display-fault.png")
         display.camera("cap", "running", "")
         display.alarms.acknowledge()
         page.wait_for_function("() => !document.querySelector('.fault')")
         page.wait_for_function(_faces("faces.includes('ok')"))
         release = _blocked(display)
         page.wait_for_selector("body.stale")
-        _save(page, folder / "display-stale.png")
+        save_screenshot(page, folder / "display-stale.png")
         release()
         page.wait_for_selector("body:not(.stale)")
         _challenge(page, display, line, folder / "display-challenge.png")

@@ -12,6 +12,11 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 from cli_lab import ENV, LINEGUARD, lineguard, picture, refused, save, write_station
+from compressed_lab import small_compression
+from flashing_lab import KEY, release, trusting
+
+from firmware_bridge.slots import Slots
+from models.bundle import manifest_id, open_bundle
 
 REPORTS = {"bench.json", "bench.html", "bench.xml"}
 
@@ -95,6 +100,48 @@ def test_defects_are_found_in_stages(tmp_path: Path, spots: Callable[..., Path])
     assert (done.code, done.err) == (0, "")
     assert {"throughput", "stage.infer"} <= set(done.json["figures"])
     assert done.json["scenario"]["name"] == "Offline"
+
+
+def test_the_bundle_that_a_box_runs(tmp_path: Path, spots: Callable[..., Path]) -> None:
+    box = trusting(tmp_path / "box")
+    with open_bundle(release(tmp_path / "made", spots, "1.2.0"), [KEY.public]) as bundle:
+        sources = []
+        for index, entry in enumerate(bundle.manifest.files):
+            sources.append(tmp_path / f"payload{index}")
+            sources[-1].write_bytes(b"".join(bundle.read(index)))
+            assert sources[-1].stat().st_size == entry.bytes
+        slots = Slots(box)
+        with slots.writing():
+            letter = slots.receive(bundle.envelope, bundle.manifest, sources)
+            slots.begin_trial(letter)
+            slots.pass_trial(letter, bundle.manifest.counter, "by the test")
+    args = ("--seconds", "0.3", "--percentile", "50", "--json")
+    done = lineguard("bench", "bundle", "box", *args, cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert {"stage.pre", "stage.infer", "stage.post"} <= set(done.json["figures"])
+    what = done.json["what"]
+    assert (what["bundle"]["name"], what["bundle"]["version"]) == ("pcb", "1.2.0")
+    assert what["bundle"]["manifest"] == manifest_id(bundle.manifest.to_cbor())
+    assert list(what["files"]) == ["spots.onnx"]
+
+
+def test_dense_against_compressed(tmp_path: Path) -> None:
+    dense, less = tmp_path / "model.onnx", tmp_path / "less.onnx"
+    tiny(dense, 400_000)  # long enough that not a million of them are run
+    tiny(less, 200_000)
+    out = small_compression(tmp_path / "out", dense, less)
+    args = ("bench", "compressed", "out", "--minutes", "0.01", "--threads", "1")
+    done = lineguard(*args, "--json", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    (row,) = done.json["reports"]
+    assert (row["model"], row["engine"], row["fault"]) == ("small", "onnxruntime", None)
+    assert row["accuracy"] == {"metric": "agreement", "value": 0.95, "drop": 0.004}
+    assert row["figures"]["ratio.p50"]["low"] <= row["figures"]["ratio.p50"]["high"]
+    assert [left["engine"] for left in done.json["left_out"]] == ["paddle_lite"]
+    assert (tmp_path / "lineguard-out" / row["report"]).is_file()
+    (out / "small.int8.onnx").write_bytes(b"no network")
+    (error,) = refused(*args, cwd=tmp_path)
+    assert "is not the file that result.json names: compress again" in error
 
 
 def test_a_station_whose_camera_ends_too_soon_is_incomplete(tmp_path: Path) -> None:
@@ -192,6 +239,8 @@ def _command(pid: int) -> str:
         ("line no.toml", "no.toml: does not exist"),
         ("bundle no", "does not exist: start `lineguard agent` there"),
         ("read empty", "no images in this folder"),
+        ("sweep no.onnx none.onnx", "no.onnx: no such model file"),
+        ("compressed empty", "empty/result.json: cannot be read"),
     ],
 )
 def test_bad_input_is_one_error_and_leaves_nothing(tmp_path: Path, args: str, words: str) -> None:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
-from rich.progress import Progress, TextColumn
 
+from tools.cli.bench_compressed import compressed
 from tools.cli.bench_instructions import instructions
+from tools.cli.bench_options import (
+    BASELINE,
+    BATCH,
+    FAIL_IF,
+    IMAGES,
+    OUT,
+    PERCENTILE,
+    SCENARIO,
+    SECONDS,
+    SHAPE,
+    Load,
+    parse_shapes,
+    stopping,
+    watched,
+)
 from tools.cli.bench_sweep import sweep
 from tools.cli.detect import MODEL
 from tools.cli.files import image_files
@@ -23,35 +36,9 @@ from tools.cli.read import DET, DICTIONARY, REC
 if TYPE_CHECKING:
     from tools.measure.document import Document
 
-__all__ = ["app", "parse_shapes", "stopping", "watched"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Measure how long it takes, and how sure that is.", no_args_is_help=True)
-
-Load = Literal["single", "multi", "offline"]
-
-SCENARIO = typer.Option(
-    "single",
-    "--scenario",
-    help="single: one query after the other. multi: queries of 8 samples. offline: throughput.",
-)
-SECONDS = typer.Option(60.0, "--seconds", min=0.1, max=86_400, help="At least so long.")
-PERCENTILE = typer.Option(
-    None,
-    "--percentile",
-    min=50,
-    max=99.9,
-    help="Go on until this one can be stated; else 90, of multi and line 99.",
-)
-OUT = typer.Option(
-    Path("lineguard-out"), "--out", help="Folder for bench.json, bench.html and bench.xml (JUnit)."
-)
-FAIL_IF = typer.Option(
-    None, "--fail-if", help="Exit code 1 if so: 'p99 > 40ms', 'ratio.p50 > 1.05'. Repeatable."
-)
-BASELINE = typer.Option(
-    None, "--baseline", help="An earlier bench.json, for ratios of this run to that one."
-)
-SHAPE = typer.Option(None, "--shape", help="Of an input that takes any: x=1,3,48,320. Repeatable.")
 
 SAMPLES = {"single": 1, "multi": 8, "offline": 1}
 """Of a query; MLPerf Inference's for multi."""
@@ -75,7 +62,7 @@ def _bench() -> None:
 def model(
     model: str = typer.Argument(metavar="MODEL", help=".onnx, .nb or .pdmodel, or zoo:NAME."),
     shape: list[str] | None = SHAPE,
-    batch: int = typer.Option(1, min=1, max=1024, help="Samples that the engine takes at once."),
+    batch: int = BATCH,
     scenario: Load = SCENARIO,
     seconds: float = SECONDS,
     percentile: float | None = PERCENTILE,
@@ -96,7 +83,7 @@ def model(
 
 @app.command()
 def read(
-    images: list[Path] = typer.Argument(help="Image files, or folders of them."),
+    images: list[Path] = IMAGES,
     mode: Literal["page", "fixed", "label"] = typer.Option("page", help="As lineguard read."),
     det: str = DET,
     rec: str = REC,
@@ -132,7 +119,7 @@ def read(
 
 @app.command()
 def detect(
-    images: list[Path] = typer.Argument(help="Image files, or folders of them."),
+    images: list[Path] = IMAGES,
     model: str = MODEL,
     scenario: Load = SCENARIO,
     seconds: float = SECONDS,
@@ -196,7 +183,7 @@ def ab(
     a: str = typer.Argument(metavar="MODEL_A", help="A model file, or zoo:NAME."),
     b: str = typer.Argument(metavar="MODEL_B", help="What is compared with it."),
     shape: list[str] | None = SHAPE,
-    batch: int = typer.Option(1, min=1, max=1024, help="Samples that the engine takes at once."),
+    batch: int = BATCH,
     rounds: int | None = typer.Option(
         None, min=10, max=10_000, help="Of each in turn; 60 find a change of 3%."
     ),
@@ -214,15 +201,14 @@ def ab(
 
     gates = [parse_gate(each) for each in fail_if or ()]
     common = {"kind": "model", "threads": threads, "shapes": parse_shapes(shape), "batch": batch}
-    count = rounds or ROUNDS
     with stopping() as asked, watched() as show:
         document = _or_stop(
             lambda: measure_ab(
                 common | {"model": a},
                 common | {"model": b},
                 asked,
-                rounds=count,
-                progress=lambda done: show(f"round {done} of {count}"),
+                rounds=rounds or ROUNDS,
+                progress=lambda done, count: show(f"round {done} of {count}"),
             )
         )
     _finish(document, gates, out, as_json)
@@ -331,54 +317,8 @@ def _finish(document: Document, gates: list[Any], out: Path, as_json: bool) -> N
 
 
 app.command()(sweep)
+app.command()(compressed)
 app.command()(instructions)
-
-
-def parse_shapes(given: list[str] | None) -> dict[str, list[int]]:
-    """``NAME=1,3,48,320`` of each input; ``InputError`` for anything else."""
-    from models.errors import InputError
-
-    shapes = {}
-    for text in given or ():
-        name, _, sizes = text.rpartition("=")
-        numbers = sizes.split(",")
-        good = name and all(
-            each.isascii() and each.isdigit() and 0 < int(each) <= 65_536 for each in numbers
-        )
-        if not good or len(numbers) > 8:
-            raise InputError(f"--shape {text!r}: is no shape: write NAME=1,3,48,320")
-        shapes[name] = [int(each) for each in numbers]
-    return shapes
-
-
-@contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the bench with what it knows; says whether one came."""
-    came: list[int] = []
-    old = {
-        each: signal.signal(each, lambda number, frame: came.append(number))
-        for each in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield lambda: bool(came)
-    finally:
-        for each, handler in old.items():
-            signal.signal(each, handler)
-
-
-@contextmanager
-def watched() -> Iterator[Callable[[str], None]]:
-    """Says how far it is, if a person is watching."""
-    from rich.console import Console
-
-    with Progress(
-        TextColumn("measuring: {task.description}"),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    ) as progress:
-        task = progress.add_task("opening", total=None)
-        yield lambda words: progress.update(task, description=words)
 
 
 def _or_stop(measure: Callable[[], Document]) -> Document:

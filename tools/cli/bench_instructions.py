@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from tools.cli.bench_options import parse_shapes
 from tools.cli.output import JSON, console, print_json, track
 
 __all__ = ["instructions"]
@@ -35,7 +36,6 @@ def instructions(
     from compress.counting import count_instructions, find_arm64
     from compress.measure import random_input
     from models.zoo import resolve
-    from tools.cli.bench import parse_shapes  # which itself imports this module
 
     arm64 = find_arm64(root)
     feeds = random_input(parse_shapes(shape))

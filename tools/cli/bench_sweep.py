@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from tools.cli.bench_options import parse_shapes, stopping, watched
 from tools.cli.output import JSON, console
 
 __all__ = ["sweep"]
@@ -44,7 +45,6 @@ def sweep(
     Example: lineguard bench sweep dense.onnx int8.onnx --threads 1 --threads 2 --batch 1 --batch 8
     """
     from models.atomic import write_atomic
-    from tools.cli.bench import parse_shapes, stopping, watched
     from tools.measure.document import Scenario
     from tools.measure.session import Interrupted
     from tools.measure.stats import queries_needed

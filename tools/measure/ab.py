@@ -13,11 +13,11 @@ from models.errors import InputError, LineguardError
 from tools.measure.analyse import cautions, named_percentiles
 from tools.measure.compare import Comparison, compare_apart, compare_rounds
 from tools.measure.document import Document, Figure, Scenario
-from tools.measure.machine import Monitor, machine_facts
+from tools.measure.machine import Monitor, machine_facts, peak_memory
 from tools.measure.run import moments, stamp
 from tools.measure.session import Interrupted, Worker
 
-__all__ = ["PER_ROUND", "ROUNDS", "against", "compare_documents", "measure_ab"]
+__all__ = ["PER_ROUND", "ROUNDS", "against", "compare_documents", "measure_ab", "plan_rounds"]
 
 ROUNDS, PER_ROUND = 60, 10
 """Default length: with it, in simulations of a noisy machine, 3% are found 97 times of a hundred,
@@ -32,11 +32,31 @@ WARM = 10
 LEAST = 10
 """Rounds, fewer of which say nothing."""
 
+FEWEST, MOST = 20, 1000
+"""Rounds that are planned: with fewer no median is sure, and more take long to resample."""
+
 Floats = NDArray[np.float64]
 
 
-def _silent(rounds: int) -> None:
+def _silent(done: int, rounds: int) -> None:
     """Nobody watches."""
+
+
+def plan_rounds(seconds: float, both_s: float) -> tuple[int, int]:
+    """How many rounds, and of how many queries each that count, take about ``seconds``.
+
+    As many rounds as there is time for, of the usual length; where there is little, shorter ones,
+    and then fewer, but never so few that they say nothing.
+
+    Parameters
+    ----------
+    both_s
+        One query of each.
+    """
+    queries = seconds / max(both_s, 1e-6)
+    rounds = min(MOST, max(ROUNDS, int(queries / (PER_ROUND + SETTLE))))
+    per_round = max(1, int(queries / rounds) - SETTLE)
+    return min(rounds, max(FEWEST, int(queries / (per_round + SETTLE)))), per_round
 
 
 def measure_ab(
@@ -46,9 +66,19 @@ def measure_ab(
     *,
     rounds: int = ROUNDS,
     per_round: int = PER_ROUND,
-    progress: Callable[[int], None] = _silent,
+    seconds: float | None = None,
+    progress: Callable[[int, int], None] = _silent,
 ) -> Document:
     """Measure two subjects in turn, each open in a child process of its own.
+
+    Parameters
+    ----------
+    rounds, per_round
+        How long: so many rounds, of so many queries of each that count.
+    seconds
+        For about so long instead, whatever the subjects take: see :func:`plan_rounds`.
+    progress
+        Told how many rounds are done, and of how many.
 
     Raises
     ------
@@ -66,8 +96,10 @@ def measure_ab(
         for spec in (a, b):
             workers.append(Worker(spec, stopping))
             facts.append(workers[-1].ready()["ready"])
-        for worker in workers:
-            _round(worker, WARM)
+        warm = [_round(worker, WARM) for worker in workers]
+        if seconds is not None:
+            both_s = sum(float(np.median(each)) for each in warm) / 1000
+            rounds, per_round = plan_rounds(seconds, both_s)
         begun = time.monotonic()
         with Monitor(lambda: [worker.pid for worker in workers]) as monitor:
             try:
@@ -78,7 +110,7 @@ def measure_ab(
                         both[side] = _round(workers[side], per_round + SETTLE)[SETTLE:]
                     for side in (0, 1):
                         took[side].append(both[side])
-                    progress(number + 1)
+                    progress(number + 1, rounds)
             except Interrupted:
                 if len(took[0]) < LEAST:
                     raise
@@ -87,6 +119,7 @@ def measure_ab(
                 if len(took[0]) < LEAST:
                     raise
                 fault = str(error)
+            peaks = [peak_memory(worker.pid) for worker in workers]
     finally:
         for worker in workers:
             worker.close()
@@ -100,6 +133,10 @@ def measure_ab(
         if "MLPerf" not in note  # its rules know no comparison
     ]
     notes += [monitor.throttled] if monitor.throttled else []
+    figures, missing = _figures(found, np.concatenate(took[0]), np.concatenate(took[1]))
+    for name, peak in zip("ab", peaks, strict=True):
+        if peak is not None:
+            figures[f"{name}.memory.peak"] = Figure(value=peak, low=peak, high=peak, unit="MB")
     in_ns = [tuple(tuple((each * 1e6).round().astype(int).tolist()) for each in s) for s in took]
     return Document(
         kind="comparison",
@@ -109,7 +146,8 @@ def measure_ab(
         fault=fault,
         what={"a": facts[0], "b": facts[1]},
         machine=machine,
-        figures=_figures(found, np.concatenate(took[0]), np.concatenate(took[1])),
+        figures=figures,
+        missing=missing,
         notes=tuple(notes),
         answer=found.answer,
         rounds={"a": in_ns[0], "b": in_ns[1]},
@@ -124,19 +162,20 @@ def _round(worker: Worker, queries: int) -> Floats:
     return np.array(told, np.float64) / 1e6
 
 
-def _figures(found: Comparison, a: Floats, b: Floats) -> dict[str, Figure]:
+def _figures(found: Comparison, a: Floats, b: Floats) -> tuple[dict[str, Figure], dict[str, str]]:
+    """What may be stated, and what not and why."""
     figures = {f"ratio.{name}": Figure.of(each) for name, each in found.ratios.items()}
     effect = round(found.a12, 2)
     figures["a12"] = Figure(value=effect, low=effect, high=effect, places=2)
+    missing: dict[str, str] = {}
     for side, values in (("a", a), ("b", b)):
-        stated, _ = named_percentiles(values)
+        stated, unknown = named_percentiles(values)
         figures |= {f"{side}.{name}": each for name, each in stated.items()}
-    # A ratio of percentiles that neither side may state is none either.
-    return {
-        name: each
-        for name, each in figures.items()
-        if not name.startswith("ratio.") or f"a.{name[6:]}" in figures
-    }
+        # A ratio of percentiles that one side may not state is none either.
+        for name, why in unknown.items():
+            if figures.pop(f"ratio.{name}", None) is not None:
+                missing[f"ratio.{name}"] = why
+    return figures, missing
 
 
 def against(a: Document, b: Document) -> tuple[dict[str, Figure], str, list[str]]:
@@ -172,7 +211,7 @@ def against(a: Document, b: Document) -> tuple[dict[str, Figure], str, list[str]
     ]
     for name, each in (("A", a), ("B", b)):
         notes += [f"{name} is incomplete: {each.fault}"] if not each.complete else []
-    return _figures(found, one, other), found.answer, notes
+    return _figures(found, one, other)[0], found.answer, notes
 
 
 def compare_documents(a: Document, b: Document) -> Document:

@@ -157,6 +157,11 @@ def cautions(
     governor = machine.get("governor")
     if isinstance(governor, list) and governor != ["performance"]:
         notes.append(f"governor {', '.join(map(str, governor))}: the clock follows the load")
+    if machine.get("emulator"):
+        notes.append(
+            f"{machine['emulator']} may emulate this processor, and then seconds are not those of "
+            "a box: `lineguard bench instructions` counts what can be compared"
+        )
     overhead = figures.get("overhead")
     if overhead is not None and overhead.value > COSTLY:
         notes.append(f"measuring takes {overhead.value:g}% of a query")

@@ -49,7 +49,7 @@ class Second:
 
 
 def machine_facts(root: Path = ROOT) -> dict[str, Any]:
-    """Processor, cores, governor, kernel, memory and Python of this machine."""
+    """Processor, cores, governor, kernel, memory and Python of this machine; what emulates it."""
     cpus = sorted(os.sched_getaffinity(0))
     facts: dict[str, Any] = {
         "cpu": _cpu_name(root),
@@ -61,6 +61,7 @@ def machine_facts(root: Path = ROOT) -> dict[str, Any]:
         "kernel": platform.release(),
         "memory_mb": _memory_mb(root),
         "python": platform.python_version(),
+        "emulator": "QEMU" if _in_qemu(root) else "",
     }
     return {name: value for name, value in facts.items() if value not in (None, [], "")}
 
@@ -72,6 +73,12 @@ def _cpu_name(root: Path) -> str:
         if key.strip() in {"model name", "Model"}:
             return f"{board}: {value.strip()}" if board else value.strip()
     return board or platform.machine()
+
+
+def _in_qemu(root: Path) -> bool:
+    """Whether this is a machine of QEMU's: by its firmware's word, or by its device tree."""
+    maker = _read(root / "sys/class/dmi/id/sys_vendor")
+    return maker == "QEMU" or "dummy-virt" in _read(root / "proc/device-tree/compatible")
 
 
 def _max_mhz(root: Path) -> float | None:

@@ -7,11 +7,12 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tools.measure.document import Document
 from tools.measure.gates import Outcome
 from tools.measure.reports import as_line
-from tools.measure.svg import distribution, split, timeline
+from tools.measure.svg import courses, distribution, ratios, split, timeline, versus
 
 __all__ = ["STYLE", "as_page"]
 
@@ -28,6 +29,8 @@ svg polyline{fill:none;stroke-width:1.4}.grid{stroke:#e4e4e4}.bar{fill:#3b6ea5;f
 .mark{stroke:#8c1c13;stroke-dasharray:3 3}
 """
 
+Floats = NDArray[np.float64]
+
 _WORDS = {
     "open": "to open, its trial included",
     "first": "first query",
@@ -39,6 +42,8 @@ _WORDS = {
     "memory.peak": "most memory",
     "memory.growth": "growth of memory",
     "a12": "A12: how often B takes longer than A",
+    "a.memory.peak": "most memory of A",
+    "b.memory.peak": "most memory of B",
 }
 
 
@@ -68,7 +73,9 @@ def as_page(document: Document, outcomes: Sequence[Outcome] = ()) -> bytes:
         parts += _plots(document)
     elif document.rounds:
         parts += _rounds(document)
-    parts += ["<h2>What was measured</h2>", _facts(document.what)]
+    what = document.what
+    facts = _facts(what) if document.kind == "run" else _both(what["a"], what["b"])
+    parts += ["<h2>What was measured</h2>", facts]
     if document.line:
         parts += ["<h2>What came of the parts</h2>", _facts(document.line)]
     asked = document.scenario.model_dump() | {"lineguard": document.lineguard}
@@ -116,19 +123,7 @@ def _plots(document: Document) -> list[str]:
         if name in document.figures
     }
     parts = ["<h2>How latencies lie</h2>", distribution(steady, marks), "<h2>Over time</h2>"]
-    series: dict[str, Any] = {}
-    for key, name, factor in (
-        ("celsius", "°C", 1.0),
-        ("mhz", "MHz", 1.0),
-        ("others", "% taken by others", 100.0),
-        ("rss_mb", "MB of memory", 1.0),
-    ):
-        known = [(m.at_s, getattr(m, key)) for m in document.series]
-        known = [(x, y * factor) for x, y in known if y is not None]
-        if known:
-            x, y = np.array(known, np.float64).T
-            series[name] = (x, y)
-    parts += timeline(at, all_ms, float(at[samples.steady]), series)
+    parts += timeline(at, all_ms, float(at[samples.steady]), _series(document))
     prefix = "stage."
     stages = {
         name.removeprefix(prefix): figure.value
@@ -140,22 +135,59 @@ def _plots(document: Document) -> list[str]:
     return parts
 
 
+def _series(document: Document) -> dict[str, tuple[Floats, Floats]]:
+    """What the machine told of each second, by what it is."""
+    series = {}
+    for key, name, factor in (
+        ("celsius", "°C", 1.0),
+        ("mhz", "MHz", 1.0),
+        ("others", "% taken by others", 100.0),
+        ("rss_mb", "MB of memory" + (" of A" if document.kind == "comparison" else ""), 1.0),
+    ):
+        known = [(m.at_s, getattr(m, key)) for m in document.series]
+        known = [(x, y * factor) for x, y in known if y is not None]
+        if known:
+            x, y = np.array(known, np.float64).T
+            series[name] = (x, y)
+    return series
+
+
 def _rounds(document: Document) -> list[str]:
-    parts = []
-    for side in ("a", "b"):
-        ms = np.array([ns for each in document.rounds[side] for ns in each]) / 1e6
-        name = document.what[side]["name"]
-        parts += [f"<h2>How latencies of {side.upper()} lie: {escape(name)}</h2>"]
-        parts.append(distribution(ms, {"p50": float(np.median(ms))}))
-    return parts
+    names = {side: document.what[side]["name"] for side in ("a", "b")}
+    sides = {
+        f"{side.upper()}: {names[side]}": np.array(_flat(document.rounds[side])) / 1e6
+        for side in ("a", "b")
+    }
+    medians = [
+        np.array([np.median(each) for each in document.rounds[side]], np.float64)
+        for side in ("a", "b")
+    ]
+    parts = ["<h2>How latencies lie</h2>", versus(sides)]
+    ratio = document.figures.get("ratio.p50")
+    if ratio is not None:
+        stated = (ratio.value, ratio.low, ratio.high)
+        parts += ["<h2>B over A, round after round</h2>", ratios(medians[1] / medians[0], stated)]
+    machine = courses(_series(document))
+    return [*parts, *(["<h2>The machine meanwhile</h2>"] if machine else []), *machine]
+
+
+def _flat(rounds: Sequence[Sequence[int]]) -> list[int]:
+    return [ns for each in rounds for ns in each]
+
+
+def _both(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """Facts of both, side by side."""
+    rows = ["<table><tr><th><th>A<th>B"]
+    rows += [_row(key, *(_said(side.get(key, "")) for side in (a, b))) for key in {**a, **b}]
+    return "\n".join([*rows, "</table>"])
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    rows = []
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            said = "<br>".join(escape(f"{key}: {each}") for key, each in value.items())
-        else:
-            said = escape(", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        rows.append(_row(name, said))
+    rows = [_row(name, _said(value)) for name, value in facts.items()]
     return "<table>" + "\n".join(rows) + "</table>"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, dict):
+        return "<br>".join(escape(f"{key}: {each}") for key, each in value.items())
+    return escape(", ".join(map(str, value)) if isinstance(value, list) else str(value))

@@ -162,7 +162,7 @@ class Worker:
             how = f"died of {signal.Signals(-code).name}"
         else:
             how = f"ended with exit code {code}"
-        return DeviceError(f"{self._name}: {how}{last}: what was measured until then is kept")
+        return DeviceError(f"{self._name}: {how}{last}: see that it has memory, and runs by itself")
 
 
 def _error(message: Mapping[str, Any]) -> LineguardError:

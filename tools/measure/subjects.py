@@ -203,7 +203,7 @@ def _bundle(root: str) -> Subject:
     from edge.station.bundle import active_bundle
     from edge.station.schema import Model
 
-    active = active_bundle(Path(root))
+    active = active_bundle(Path(root).absolute())  # its tables hold whole paths
     tables: dict[str, Any] = {
         name: TypeAdapter(Model).validate_python(dict(table), context={"folder": active.files})
         for name, table in active.models.items()

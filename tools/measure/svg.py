@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distribution", "scatter", "split", "timeline"]
+__all__ = ["courses", "distribution", "ratios", "scatter", "split", "timeline", "versus"]
 
 WIDTH, HEIGHT = 760, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 44, 22, 34
@@ -113,6 +113,47 @@ def distribution(ms: Floats, marks: Mapping[str, float]) -> str:
     return axes.done()
 
 
+def versus(sides: Mapping[str, Floats]) -> str:
+    """Histograms of several latencies ``(N,) float64`` ms on one scale, each median as a line."""
+    high = max(float(np.quantile(ms, TAIL)) for ms in sides.values())
+    low, high = _wide((min(float(ms.min()) for ms in sides.values()), high))
+    bins = [np.histogram(np.minimum(ms, high), BINS, (low, high)) for ms in sides.values()]
+    top = max(float(counts.max()) for counts, _ in bins)
+    axes = _Axes((low, high), (0, top), ("latency, ms", "queries"))
+    for number, ((name, ms), (counts, edges)) in enumerate(zip(sides.items(), bins, strict=True)):
+        colour = PALETTE[number]
+        for count, start, end in zip(counts, edges, edges[1:], strict=False):
+            x, y = axes.x(start), axes.y(count)
+            axes.parts.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(axes.x(end) - x - 0.5, 0.5):.1f}" '
+                f'height="{HEIGHT - BOTTOM - y:.1f}" fill="{colour}" fill-opacity=".55"/>'
+            )
+        at = axes.x(float(np.median(ms)))
+        axes.parts.append(
+            f'<path stroke="{colour}" stroke-dasharray="3 3" '
+            f'd="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+            f'<rect x="{WIDTH / 2 - 150 + 200 * number:.0f}" y="4" width="10" height="10" '
+            f'fill="{colour}"/>'
+        )
+        axes.text(WIDTH / 2 - 135 + 200 * number, 13, name, "start")
+    return axes.done()
+
+
+def ratios(each: Floats, stated: tuple[float, float, float]) -> str:
+    """What came of round after round ``(N,) float64``, and what is stated with its interval."""
+    value, low, high = stated
+    limits = (min(float(each.min()), low), max(float(np.quantile(each, 0.99)), high))
+    axes = _Axes((1.0, float(len(each))), limits, ("round", "B's median over A's"))
+    axes.parts.append(
+        f'<rect x="{LEFT}" y="{axes.y(high):.1f}" width="{WIDTH - LEFT - RIGHT}" '
+        f'height="{max(axes.y(low) - axes.y(high), 1):.1f}" fill="{PALETTE[1]}" '
+        'fill-opacity=".25"/>'
+    )
+    axes.line([(1.0, value), (float(len(each)), value)], PALETTE[1])
+    axes.line([(n, min(y, limits[1])) for n, y in enumerate(each.tolist(), 1)], PALETTE[0])
+    return axes.done()
+
+
 def timeline(
     at_s: Floats, ms: Floats, steady_s: float, others: Mapping[str, tuple[Floats, Floats]]
 ) -> list[str]:
@@ -142,10 +183,18 @@ def timeline(
     at = axes.x(steady_s)
     axes.parts.append(f'<path class="mark" d="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
     axes.text(at + 3, TOP + 10, "steady from here", "start")
-    plots = [axes.done()]
-    for number, (name, (x, y)) in enumerate(others.items()):
+    return [axes.done(), *courses(others, span)]
+
+
+def courses(
+    series: Mapping[str, tuple[Floats, Floats]], span: tuple[float, float] | None = None
+) -> list[str]:
+    """One plot for each name: ``(M,) float64`` seconds and values; ``span`` is of the seconds."""
+    plots = []
+    for number, (name, (x, y)) in enumerate(series.items()):
         step = max(1, len(x) // COLUMNS)
-        small = _Axes(span, (min(0.0, float(y.min())), float(y.max()) * 1.05), ("seconds", name))
+        wide = span or (0.0, float(x[-1]))
+        small = _Axes(wide, (min(0.0, float(y.min())), float(y.max()) * 1.05), ("seconds", name))
         points = list(zip(x[::step].tolist(), y[::step].tolist(), strict=True))
         small.line(points, PALETTE[(number + 1) % len(PALETTE)])
         plots.append(small.done())

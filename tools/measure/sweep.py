@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edge.engines.registry import model_files
 from models.atomic import write_atomic
 from models.errors import LineguardError, ModelError
 from models.zoo import resolve
@@ -162,11 +163,15 @@ def sweep(
 
     Raises
     ------
+    LineguardError
+        None of the models is there.
     Interrupted
         ``stopping``; what is done is kept.
     StorageError
         The folder cannot be written.
     """
+    cells = list(cells)
+    _check_there(cells)
     known: dict[str, float] = {}
     outcomes = []
     for cell in cells:
@@ -219,6 +224,19 @@ def best(outcomes: Sequence[Outcome]) -> set[int]:
             if other is not None
         )
     }
+
+
+def _check_there(cells: Sequence[Cell]) -> None:
+    faults = {}
+    for cell in cells:
+        try:
+            model_files(resolve(cell.model))
+        except LineguardError as error:
+            faults[cell.model] = error
+        else:
+            return
+    if faults:
+        raise next(iter(faults.values()))
 
 
 def _told(progress: Callable[[Cell, float], None], cell: Cell, seconds: float, _: int) -> None:

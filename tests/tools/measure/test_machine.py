@@ -47,6 +47,24 @@ def test_facts_that_a_machine_does_not_tell_are_left_out(tmp_path: Path) -> None
     assert facts["kernel"] == os.uname().release
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("sys/class/dmi/id/sys_vendor", "QEMU\n"),
+        ("proc/device-tree/compatible", "linux,dummy-virt\0"),
+    ],
+)
+def test_seconds_of_an_emulator_are_not_passed_off_as_a_boxs(
+    pi: Path, path: str, text: str
+) -> None:
+    scenario = Scenario(name="SingleStream", seconds=600, queries=1)
+    assert "emulator" not in machine_facts(pi)
+    write(pi, path, text)
+    facts = machine_facts(pi)
+    assert facts["emulator"] == "QEMU"
+    assert any("bench instructions" in note for note in cautions({}, scenario, [], facts))
+
+
 def test_each_second_of_a_board(pi: Path) -> None:
     pid = 4711
     ticks = " ".join(["0"] * 11)

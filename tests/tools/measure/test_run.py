@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,8 +13,9 @@ from measure_lab import tiny_model
 
 from models.errors import DeviceError, EngineError, InputError
 from tools.measure import session
-from tools.measure.ab import LEAST, measure_ab
+from tools.measure.ab import LEAST, measure_ab, plan_rounds
 from tools.measure.document import Scenario
+from tools.measure.reports import as_line
 from tools.measure.run import measure
 from tools.measure.session import Interrupted, Worker
 from tools.measure.worker import measuring_costs, run_queries
@@ -184,6 +187,69 @@ def test_two_models_in_turn(spec: dict[str, object]) -> None:
     assert document.answer in {"faster", "slower", "cannot tell"}
     assert "ratio.p99" not in document.figures  # of 50 queries
     assert _children() == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "both_s", "planned"),
+    [
+        (60, 0.1, (60, 9)),
+        (60, 0.01, (545, 10)),
+        (60, 0.6, (50, 1)),
+        (60, 30, (20, 1)),
+        (60, 1e-5, (1000, 5998)),
+        (0.1, 1e-3, (50, 1)),
+    ],
+)
+def test_rounds_that_there_is_time_for(
+    seconds: float, both_s: float, planned: tuple[int, int]
+) -> None:
+    assert plan_rounds(seconds, both_s) == planned
+
+
+@pytest.mark.parametrize("way", ["dies", "is interrupted"])
+def test_a_comparison_that_is_cut_short_is_of_the_rounds_that_are_known(
+    spec: dict[str, object], way: str
+) -> None:
+    stop = threading.Event()
+
+    def cut(done: int, rounds: int) -> None:
+        if done == LEAST + 2:
+            if way == "dies":
+                os.kill(_children()[1], signal.SIGSEGV)
+            else:
+                stop.set()
+
+    document = measure_ab(spec, spec, stop.is_set, rounds=10_000, per_round=5, progress=cut)
+    assert not document.complete
+    assert ("died of SIGSEGV" if way == "dies" else f"after {LEAST + 2} of") in document.fault
+    assert len(document.rounds["a"]) == len(document.rounds["b"]) >= LEAST + 2
+    assert as_line(document).startswith("INCOMPLETE (")
+    assert _children() == []
+
+
+def test_a_comparison_of_too_few_rounds_is_one_error(spec: dict[str, object]) -> None:
+    def kill(done: int, rounds: int) -> None:
+        if done == 2:
+            os.kill(_children()[0], signal.SIGKILL)
+
+    with pytest.raises(DeviceError, match="died of SIGKILL"):
+        measure_ab(spec, spec, never, rounds=10_000, per_round=5, progress=kill)
+
+
+def test_a_machine_under_full_load_is_noticed(spec: dict[str, object]) -> None:
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        document = measure(spec, Scenario(name="SingleStream", seconds=2.5, queries=100), never)
+    finally:
+        for each in busy:
+            each.kill()
+            each.wait()
+    assert document.complete
+    assert any("figures are of a loaded machine" in note for note in document.notes)
+    assert max(each.others for each in document.series) > 0.2
 
 
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from measure_lab import make_document, tiny_model
 
+from models.errors import ModelError
 from tools.measure import sweep as module
 from tools.measure.document import Scenario
 from tools.measure.session import Interrupted
@@ -97,6 +98,13 @@ def test_one_that_was_cut_short_or_torn_is_measured_again(tmp_path: Path) -> Non
     assert again.outcomes[0].document
     assert whole.outcomes[0].document
     assert again.outcomes[0].document.started >= whole.outcomes[0].document.started
+
+
+def test_a_sweep_of_nothing_that_is_there_is_one_error(tmp_path: Path) -> None:
+    cells = cells_of([str(tmp_path / "none.onnx"), "zoo:nothing"], [1], [], [1])
+    with pytest.raises(ModelError, match=r"none\.onnx: no such model file"):
+        sweep(cells, lambda cell: SHORT, tmp_path / "out", never)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_page_without_accuracy_has_no_plot() -> None:
