@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ from compress.quantise.ranges import Method
 from edge.engines import Array, open_engine
 from models.errors import ModelError
 
-__all__ = ["Spared", "Trial", "choose_skip", "layer_noises", "worst_layers"]
+__all__ = ["LARGE", "Spared", "Trial", "choose_skip", "layer_noises", "worst_layers"]
+
+LARGE = 0.03
+"""Share of all weights from which on a layer in FP32 is seen in the size of the file."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ def choose_skip(
     """Spare as few of the noisiest layers as it takes, and write ``out`` so.
 
     The list is doubled until the model passes, then cut back by halves: a metric on real data is
-    no smooth function of it, but each layer that is spared costs time for certain.
+    no smooth function of it, but each layer that is spared costs time for certain. Of those that
+    are left, each that is a large share of the file is then tried in eight bits after all.
 
     Parameters
     ----------
@@ -128,16 +133,19 @@ def choose_skip(
     limit = len(order) // 2 if most is None else min(most, len(order))
     # At most as many trials as it takes to double up and to halve back.
     total = 2 * max(1, limit).bit_length() + 1
-    trials: dict[int, Trial] = {}
+    trials: dict[tuple[str, ...], Trial] = {}
+
+    def trial(spared: Sequence[str]) -> Trial:
+        skip = (*always, *spared)
+        if skip not in trials:
+            quantise_onnx(seen.path, out, seen, method=method, skip=skip)
+            trials[skip] = Trial(skip, measure(out))
+            if progress:
+                progress(min(len(trials), total), total)
+        return trials[skip]
 
     def passes(count: int) -> bool:
-        if count not in trials:
-            skip = (*always, *order[:count])
-            quantise_onnx(seen.path, out, seen, method=method, skip=skip)
-            trials[count] = Trial(skip, measure(out))
-            if progress:
-                progress(len(trials), total)
-        return trials[count].value >= floor
+        return trial(order[:count]).value >= floor
 
     failed, count = -1, 0
     while not passes(count) and count < limit:
@@ -146,13 +154,24 @@ def choose_skip(
         while count - failed > 1:
             middle = (failed + count) // 2
             failed, count = (failed, middle) if passes(middle) else (middle, count)
-        best = trials[count]
+        best = trial(order[:count])
+        for name in _large(seen, order[:count]):
+            other = trial([each for each in best.skip if each not in (*always, name)])
+            best = other if other.value >= floor else best
     else:
         best = max(trials.values(), key=lambda trial: (trial.value, -len(trial.skip)))
     quantise_onnx(seen.path, out, seen, method=method, skip=best.skip)
     if progress:
         progress(total, total)
     return Spared(best, best.value >= floor, tuple(trials.values()))
+
+
+def _large(seen: Observed, names: Sequence[str]) -> list[str]:
+    """Those layers that are a large share of all weights, the largest first."""
+    sizes = {each.name: math.prod(each.dims) for each in seen.model.graph.initializer}
+    least = LARGE * sum(sizes.values())
+    known = (name for name in names if name in sizes and sizes[name] >= least)
+    return sorted(known, key=lambda name: -sizes[name])
 
 
 def _answers(path: Path, feeds: Sequence[Feeds]) -> list[Array]:

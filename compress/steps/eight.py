@@ -13,7 +13,7 @@ from compress.measure import feeds_of
 from compress.metrics import Feeds
 from compress.quantise.observe import Observed, observe
 from compress.quantise.onnx import quantise_onnx
-from compress.quantise.sensitivity import choose_skip, layer_noises
+from compress.quantise.sensitivity import LARGE, choose_skip, layer_noises
 from compress.recipe import Method, Quantise
 from compress.result import LayerSensitivity
 from compress.ship import Made
@@ -150,7 +150,7 @@ class _Eight:
 
         gate = work.recipe.gate.model_dump()
         stage = self.run(
-            "spared", make, method=method, most=most, always=sorted(always), gate=gate,
+            "spared", make, method=method, most=most, always=sorted(always), gate=gate, large=LARGE,
             before=self.against.evaluation.value, set=work.sets["evaluation"].sha256,
         )  # fmt: skip
         skip = stage.facts["skip"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from compress_lab import model, pictures
 from onnx_lab import Net, answers, blocks, executed, noise, signal
@@ -134,7 +135,7 @@ def test_as_few_as_it_takes_are_spared(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(
         sensitivity, "quantise_onnx", lambda *given, skip, **named: written.append(skip)
     )
-    seen: Any = type("Seen", (), {"path": tmp_path, "model": None})
+    seen: Any = type("Seen", (), {"path": tmp_path, "model": onnx.ModelProto()})
     for need in range(21):
         written.clear()
         found = choose_skip(
@@ -152,6 +153,34 @@ def test_as_few_as_it_takes_are_spared(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert found.best.skip == ("layer1", "layer30", "layer0", "layer2", "layer3")
     with pytest.raises(ModelError, match="another model"):
         choose_skip(seen, tmp_path, {"a": 1.0}, lambda path: 1.0, floor=0.0, method="mse")
+
+
+@pytest.mark.parametrize(
+    ("needed", "left"), [({"w0", "w2"}, ("w2", "w0")), ({"w0", "w1"}, ("w2", "w1", "w0"))]
+)
+def test_a_large_layer_is_not_spared_for_nothing(
+    needed: set[str], left: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from compress.quantise import sensitivity
+
+    net = Net()
+    for width in (4, 200, 4):
+        net.conv(width, 3)
+        net.last = "x"
+    made = onnx.load(str(net.save(tmp_path / "net.onnx")))
+    written: list[tuple[str, ...]] = []
+    monkeypatch.setattr(sensitivity, "layers", lambda model: ("w0", "w1", "w2"))
+    monkeypatch.setattr(
+        sensitivity, "quantise_onnx", lambda *given, skip, **named: written.append(skip)
+    )
+    seen: Any = type("Seen", (), {"path": tmp_path, "model": made})
+    found = choose_skip(
+        seen, tmp_path, {"w0": 1.0, "w1": 2.0, "w2": 3.0},
+        lambda path: float(needed <= set(written[-1])), floor=1.0, method="mse", most=3,
+    )  # fmt: skip
+    assert found.passed
+    assert found.best.skip == left
+    assert written[-1] == left
 
 
 def test_blank_pictures_are_no_calibration(small: Path) -> None:
