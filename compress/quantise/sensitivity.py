@@ -108,8 +108,8 @@ def choose_skip(
     """Spare as few of the noisiest layers as it takes, and write ``out`` so.
 
     The list is doubled until the model passes, then cut back by halves: a metric on real data is
-    no smooth function of it, but each layer that is spared costs time for certain. Of those that
-    are left, each that is a large share of the file is then tried in eight bits after all.
+    no smooth function of it, but each layer that is spared costs time for certain. Layers that
+    are a large share of the file come last: to spare them costs its size as well.
 
     Parameters
     ----------
@@ -129,23 +129,22 @@ def choose_skip(
     """
     if set(noises) != set(layers(seen.model)):
         raise ModelError(f"{seen.path}: the noises are of another model: measure them again")
+    large = _large(seen)
     order = [name for name in worst_layers(noises) if name not in always]
+    order.sort(key=lambda name: name in large)
     limit = len(order) // 2 if most is None else min(most, len(order))
     # At most as many trials as it takes to double up and to halve back.
     total = 2 * max(1, limit).bit_length() + 1
-    trials: dict[tuple[str, ...], Trial] = {}
-
-    def trial(spared: Sequence[str]) -> Trial:
-        skip = (*always, *spared)
-        if skip not in trials:
-            quantise_onnx(seen.path, out, seen, method=method, skip=skip)
-            trials[skip] = Trial(skip, measure(out))
-            if progress:
-                progress(min(len(trials), total), total)
-        return trials[skip]
+    trials: dict[int, Trial] = {}
 
     def passes(count: int) -> bool:
-        return trial(order[:count]).value >= floor
+        if count not in trials:
+            skip = (*always, *order[:count])
+            quantise_onnx(seen.path, out, seen, method=method, skip=skip)
+            trials[count] = Trial(skip, measure(out))
+            if progress:
+                progress(len(trials), total)
+        return trials[count].value >= floor
 
     failed, count = -1, 0
     while not passes(count) and count < limit:
@@ -154,10 +153,7 @@ def choose_skip(
         while count - failed > 1:
             middle = (failed + count) // 2
             failed, count = (failed, middle) if passes(middle) else (middle, count)
-        best = trial(order[:count])
-        for name in _large(seen, order[:count]):
-            other = trial([each for each in best.skip if each not in (*always, name)])
-            best = other if other.value >= floor else best
+        best = trials[count]
     else:
         best = max(trials.values(), key=lambda trial: (trial.value, -len(trial.skip)))
     quantise_onnx(seen.path, out, seen, method=method, skip=best.skip)
@@ -166,12 +162,10 @@ def choose_skip(
     return Spared(best, best.value >= floor, tuple(trials.values()))
 
 
-def _large(seen: Observed, names: Sequence[str]) -> list[str]:
-    """Those layers that are a large share of all weights, the largest first."""
+def _large(seen: Observed) -> set[str]:
     sizes = {each.name: math.prod(each.dims) for each in seen.model.graph.initializer}
     least = LARGE * sum(sizes.values())
-    known = (name for name in names if name in sizes and sizes[name] >= least)
-    return sorted(known, key=lambda name: -sizes[name])
+    return {name for name, size in sizes.items() if size >= least}
 
 
 def _answers(path: Path, feeds: Sequence[Feeds]) -> list[Array]:

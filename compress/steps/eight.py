@@ -150,8 +150,9 @@ class _Eight:
 
         gate = work.recipe.gate.model_dump()
         stage = self.run(
-            "spared", make, method=method, most=most, always=sorted(always), gate=gate, large=LARGE,
-            before=self.against.evaluation.value, set=work.sets["evaluation"].sha256,
+            "spared", make, method=method, most=most, always=sorted(always), gate=gate,
+            large_last=LARGE, before=self.against.evaluation.value,
+            set=work.sets["evaluation"].sha256,
         )  # fmt: skip
         skip = stage.facts["skip"]
         found = self._measured(f"{self.prefix} {method}, {len(skip)} spared", stage, method)
