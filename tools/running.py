@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,18 @@ from types import FrameType
 
 from rich.console import Console
 
+from edge.box.finding import Case
+from edge.box.placement import in_words, others, placed
+from edge.box.profile import detect
+from edge.box.root import Root
+from edge.box.watch import BoxWatch, station_checks
 from edge.camera import register
 from edge.camera.base import Camera
 from edge.camera.source import Source
 from edge.challenge.desk import ChallengeDesk
 from edge.display.alarms import Kind
 from edge.display.state import DisplayState
+from edge.engines import pin_all_threads
 from edge.io.base import Output, Signalled
 from edge.io.wiring import open_outputs
 from edge.loop import Changeover, Line
@@ -26,9 +33,11 @@ from edge.records.output import RecordsOutput
 from edge.service.notify import Pulse
 from edge.station import Station, candidate_station
 from models.errors import InputError
+from tools.board_file import board_file
 from tools.terminal import Terminal
 
 __all__ = [
+    "Board",
     "displayed",
     "followed",
     "needs_line_extra",
@@ -45,6 +54,49 @@ _log = logging.getLogger(__name__)
 
 KINDS: Mapping[str, Kind] = {"records": "records", "evidence": "records"}
 """What has failed, by the name of what tells it; all others are outputs."""
+
+
+class Board:
+    """The machine that a station runs on, and where its threads go.
+
+    Raises
+    ------
+    ConfigError, InputError
+        The board file of the box is faulty, or names a core that it has not got.
+    """
+
+    def __init__(self) -> None:
+        self.profile = detect(override=board_file())
+        self._allowed = os.sched_getaffinity(0)
+
+    def place(self, station: Station) -> Station:
+        """The station with cores and threads for the models that its file gives none."""
+        return placed(station, self.profile, self._allowed)
+
+    def pin(self, station: Station, console: Console) -> None:
+        """Keep this process off the cores of the models; those of a model open it themselves.
+
+        Says where everything runs, if anything is pinned.
+        """
+        rest = others(station, self._allowed)
+        if rest:
+            pin_all_threads(rest)
+        if words := in_words(station, rest):
+            console.print(f"cores          {words}", soft_wrap=True, highlight=False)
+
+    def watch(self, path: Path, station: Station, displays: Sequence[DisplayState]) -> BoxWatch:
+        """What shows on the displays what is wrong with this machine."""
+
+        def case() -> Case:
+            slots = Path(station.bundle.root) if station.bundle else None
+            records = Path(station.records.path) if station.records else None
+            return Case(Root(), self.profile, slots, path, records)
+
+        def tell(kind: Kind, name: str, en: str | None, zh: str | None) -> None:
+            for display in displays:
+                display.alarms.tell(kind, name, en, zh)
+
+        return BoxWatch(case, station_checks(station), tell)
 
 
 def register_line() -> None:
@@ -132,7 +184,7 @@ def station_outputs(
 
 
 def station_changes(
-    station: Station, path: Path, displays: Sequence[DisplayState] = ()
+    station: Station, path: Path, displays: Sequence[DisplayState] = (), board: Board | None = None
 ) -> list[Changeover]:
     """What brings flashed bundles onto the running line, if the station file names a bundle."""
     if station.bundle is None:
@@ -143,7 +195,8 @@ def station_changes(
         for display in displays:
             display.fault("bundle", None if good else text, "station")
 
-    return [Changeover(path, Path(station.bundle.root), tell)]
+    place = board.place if board else lambda station: station
+    return [Changeover(path, Path(station.bundle.root), tell, place)]
 
 
 def station_shadow(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edge.box.root import Root
 
-__all__ = ["Chip", "Zone", "gpio_chips", "holders", "serial_ports", "zones"]
+__all__ = ["Chip", "Zone", "gpio_chips", "holders", "is_held", "serial_ports", "zones"]
 
 HEADERS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
 """Chips whose lines are on the pin header; their number depends on the kernel."""
@@ -101,9 +101,15 @@ def serial_ports(root: Root) -> tuple[str, ...]:
 
 def holders(root: Root, device: str) -> tuple[str, ...]:
     """Which other processes have a device open, as ``name (pid)``: those that this user may see."""
-    found = {}
+    found, node = {}, root.real(device)
     for name in root.names("proc/[0-9]*/fd/*"):
         process = name.split("/")[1]
-        if process != str(os.getpid()) and process not in found and root.link(name) == device:
+        if process != str(os.getpid()) and process not in found and root.link(name) == node:
             found[process] = f"{root.line(f'proc/{process}/comm') or 'a process'} ({process})"
     return tuple(found.values())
+
+
+def is_held(root: Root, device: str) -> bool:
+    """Whether this very process has a device open."""
+    node = root.real(device)
+    return any(root.link(name) == node for name in root.names("proc/self/fd/*"))

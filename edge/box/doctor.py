@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from edge.box.checks import CHECKS, Timed
 from edge.box.finding import Case, Finding, Level
 
-__all__ = ["examine", "exit_code", "worst"]
+__all__ = ["Examiner", "examine", "exit_code", "worst"]
 
 _ORDER: tuple[Level, ...] = ("ok", "warning", "fault")
 
@@ -39,28 +39,51 @@ class _Running:
         if not self.ended.is_set():
             found = f"gave no answer within {self.timed.seconds:g} s"
             mend = "its driver or disk hangs: look at `dmesg`, unplug what is new, restart the box"
-            return [*said, Finding("fault", name, found, mend)]
+            zh = f"{self.timed.seconds:g} 秒内没有响应：驱动或磁盘卡死，请拔掉新接的设备并重启"
+            return [*said, Finding("fault", name, found, mend, zh)]
         if self.error:
             found = f"could not be found out ({self.error})"
-            return [*said, Finding("warning", name, found, "tell us, with what `--json` says")]
+            zh = f"无法检查（{self.error}）：请反馈"
+            return [*said, Finding("warning", name, found, "tell us, with what `--json` says", zh)]
         return said
 
 
-def examine(case: Case, checks: Sequence[Timed] = CHECKS) -> list[Finding]:
-    """Look at everything; the findings come in the order of the checks.
+class Examiner:
+    """Looks at a box again and again.
 
     Each check has a thread of its own, and one that hangs is left behind: the kernel may never
-    answer for a broken device.
+    answer for a broken device. It is not begun again before it has ended.
+
+    Parameters
+    ----------
+    checks
+        In the order in which their findings come.
     """
-    start = time.monotonic()
-    running = [_Running(each) for each in checks]
-    for each in running:
-        threading.Thread(
-            target=each.run, args=(case,), name=f"check {each.timed.name}", daemon=True
-        ).start()
-    for each in running:
-        each.ended.wait(max(0.0, start + each.timed.seconds - time.monotonic()))
-    return [finding for each in running for finding in each.findings()]
+
+    def __init__(self, checks: Sequence[Timed] = CHECKS) -> None:
+        self._checks = checks
+        self._hung: dict[Timed, _Running] = {}
+
+    def examine(self, case: Case) -> list[Finding]:
+        """Look at everything."""
+        start = time.monotonic()
+        hung = {each: run for each, run in self._hung.items() if not run.ended.is_set()}
+        running = [hung.get(each) or _Running(each) for each in self._checks]
+        for each in running:
+            if each.timed not in hung:
+                threading.Thread(
+                    target=each.run, args=(case,), name=f"check {each.timed.name}", daemon=True
+                ).start()
+        for each in running:
+            if each.timed not in hung:
+                each.ended.wait(max(0.0, start + each.timed.seconds - time.monotonic()))
+        self._hung = {each.timed: each for each in running if not each.ended.is_set()}
+        return [finding for each in running for finding in each.findings()]
+
+
+def examine(case: Case, checks: Sequence[Timed] = CHECKS) -> list[Finding]:
+    """Look at everything, once."""
+    return Examiner(checks).examine(case)
 
 
 def worst(findings: Sequence[Finding]) -> Level:

@@ -32,12 +32,20 @@ class Finding:
         What there is.
     mend
         What to do about it; empty if nothing.
+    zh
+        Both in Chinese, of what a running station shows to its operators; else empty.
     """
 
     level: Level
     name: str
     found: str
     mend: str = ""
+    zh: str = ""
+
+    @property
+    def en(self) -> str:
+        """What there is and what to do about it, in one line."""
+        return f"{self.found}: {self.mend}" if self.mend else self.found
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Case:
         Folder of ``lineguard agent``; none if ``None``.
     station
         Its station file; none if ``None``.
+    records
+        Folder of its records; none if ``None``.
     now
         The clock, seconds since 1970.
     """
@@ -60,6 +70,7 @@ class Case:
     profile: Profile
     slots: Path | None = None
     station: Path | None = None
+    records: Path | None = None
     now: float = field(default_factory=time.time)
 
 
@@ -72,14 +83,14 @@ def fine(name: str, found: str) -> Finding:
     return Finding("ok", name, printable(found))
 
 
-def warn(name: str, found: str, mend: str) -> Finding:
+def warn(name: str, found: str, mend: str, zh: str = "") -> Finding:
     """Somebody should see to it."""
-    return Finding("warning", name, printable(found), mend)
+    return Finding("warning", name, printable(found), mend, printable(zh))
 
 
-def bad(name: str, found: str, mend: str) -> Finding:
+def bad(name: str, found: str, mend: str, zh: str = "") -> Finding:
     """It does not work so."""
-    return Finding("fault", name, printable(found), mend)
+    return Finding("fault", name, printable(found), mend, printable(zh))
 
 
 def user() -> str:

@@ -99,6 +99,13 @@ class Root:
         except (OSError, ValueError):
             return ""
 
+    def real(self, name: str) -> str:
+        """The path that a lasting name, as below ``/dev/v4l/by-id``, leads to."""
+        try:
+            return f"/{self.file(name).resolve().relative_to(self.path.resolve())}"
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+            return name
+
     def exists(self, name: str) -> bool:
         """Whether something is there."""
         try:

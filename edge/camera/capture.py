@@ -181,19 +181,29 @@ class Capture:
         ended = self._state in {"starting", "ended", "stopped"} or self._stopping.is_set()
         return ended or self._watchdog.is_alive()
 
-    def start(self) -> None:
+    def start(self, *, patient: bool = False) -> None:
         """Open the camera and begin to read; to be called once.
+
+        Parameters
+        ----------
+        patient
+            Whether a camera that cannot be opened is lost, and tried again and again.
 
         Raises
         ------
         LineguardError
-            The camera cannot be opened; nothing runs.
+            The camera cannot be opened, and nobody is patient; nothing runs.
         """
         self._set_state("starting", "opening")
         reader = self._reader
         reader.start()
         try:
             self._await(reader, lambda: reader.opened, self._limits.open)
+        except CameraError as error:
+            if not patient:
+                self._set_state("stopped", str(error))
+                raise
+            self._lose(error)
         except Exception as error:
             self._set_state("stopped", str(error))
             raise
@@ -225,7 +235,9 @@ class Capture:
 
     def _watch(self) -> None:
         # The watchdog's thread: from one loss to the next.
-        while self._follow():
+        lost = self._state == "lost"  # already, at the start
+        while lost or self._follow():
+            lost = False
             # Before the first try too: a camera may open and die at once, again and again.
             self._stopping.wait(self._limits.retry_first)
             self._get_back()

@@ -13,10 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Alarm", "Alarms", "Kind"]
+__all__ = ["CARES", "Alarm", "Alarms", "Kind"]
 
-Kind = Literal["camera", "inspection", "output", "records", "station", "drift"]
-"""What has failed; pages have a word and a mend for each. What drifts has not failed yet."""
+Kind = Literal["camera", "inspection", "output", "records", "station", "box", "upkeep", "drift"]
+"""What has failed; pages have a word for each."""
+
+CARES: frozenset[Kind] = frozenset({"drift", "upkeep"})
+"""What has not failed yet: somebody should see to it."""
 
 MOST = 64
 """Alarms that are kept: cameras, outputs and the few others are fewer. More is a slip of whoever

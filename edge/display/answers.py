@@ -105,7 +105,7 @@ class FaultAnswer(BaseModel):
     """A fault of the machine."""
 
     id: str
-    kind: Literal["camera", "inspection", "output", "records", "station", "drift"]
+    kind: Literal["camera", "inspection", "output", "records", "station", "box", "upkeep", "drift"]
     name: str
     en: str
     zh: str
@@ -352,6 +352,7 @@ class ModelAnswer(BaseModel):
     family: str
     files: dict[str, str] = Field(description="role to path, or zoo:NAME")
     threads: int
+    cores: list[int] = Field(description="where its threads stay; none: anywhere")
     regions: list[str] = Field(description="what it looks at")
     bundle: str | None = Field(description="that the models come from")
 

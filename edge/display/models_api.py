@@ -98,6 +98,7 @@ class ModelDesk:
                     if (value := getattr(model, role, None)) is not None
                 },
                 "threads": model.threads,
+                "cores": list(model.cores),
                 "regions": [region.name for region in station.regions if region.model == name],
                 "bundle": str(bundle) if bundle else None,
             }

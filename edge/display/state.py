@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from edge.camera.capture import State
 from edge.challenge.desk import ChallengeDesk
-from edge.display.alarms import Alarms, Kind
+from edge.display.alarms import CARES, Alarms, Kind
 from edge.display.parts import describe
 from edge.display.pictures import NG_KEPT, Pictures
 from edge.display.shift import Shift
@@ -204,7 +204,7 @@ class DisplayState:
 
     def health(self) -> list[str]:
         """Why the station is not fit for work, one line each; empty if it is."""
-        alarms = [alarm for alarm in self.alarms.all if alarm.active and alarm.kind != "drift"]
+        alarms = [each for each in self.alarms.all if each.active and each.kind not in CARES]
         faults = [f"{alarm.id}: {alarm.en}" for alarm in alarms]
         idle = {"starting", "ended", "stopped"}  # one that is lost is a fault already
         states = self.cameras().items()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge.engines.base import Array, Engine, Precision, TensorSpec, zeros
 from edge.engines.registry import engine_kind, model_files
-from edge.engines.threads import pin_current_thread, pinned
+from edge.engines.threads import pin_all_threads, pin_current_thread, pinned
 from edge.engines.trial import try_model
 from models.errors import EngineError
 
@@ -24,6 +24,7 @@ __all__ = [
     "Precision",
     "TensorSpec",
     "open_engine",
+    "pin_all_threads",
     "pin_current_thread",
     "pinned",
 ]

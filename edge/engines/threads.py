@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.errors import EngineError
 
-__all__ = ["pin_current_thread", "pinned"]
+__all__ = ["pin_all_threads", "pin_current_thread", "pinned"]
 
 ONLINE = Path("/sys/devices/system/cpu/online")
+
+TASKS = Path("/proc/self/task")
 
 
 def pin_current_thread(cores: Sequence[int]) -> None:
@@ -44,6 +46,20 @@ def pin_current_thread(cores: Sequence[int]) -> None:
         f"cores {', '.join(map(str, cores)) or '(none)'}: cannot all be used: "
         f"this machine has {_online()}"
     )
+
+
+def pin_all_threads(cores: Sequence[int]) -> None:
+    """Keep every thread of this process on ``cores``, also those that libraries have made.
+
+    Raises
+    ------
+    EngineError
+        As :func:`pin_current_thread`.
+    """
+    pin_current_thread(cores)
+    for task in TASKS.iterdir():
+        with suppress(OSError):  # it has just ended
+            os.sched_setaffinity(int(task.name), cores)
 
 
 @contextmanager

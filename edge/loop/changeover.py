@@ -58,13 +58,21 @@ class Changeover:
         Folder of the agent, as the station file says.
     tell
         Called with ``True`` and what took over, or ``False`` and what did not, and why.
+    place
+        Gives the models of a station their cores and threads.
     """
 
     name = "changeover"
     pictures = False
 
-    def __init__(self, path: Path, root: Path, tell: Callable[[bool, str], None]) -> None:
-        self._path, self._root, self._tell = path, root, tell
+    def __init__(
+        self,
+        path: Path,
+        root: Path,
+        tell: Callable[[bool, str], None],
+        place: Callable[[Station], Station] = lambda station: station,
+    ) -> None:
+        self._path, self._root, self._tell, self._place = path, root, tell, place
         self._line: Line | None = None
         self._refused = ""
         self._shut_out = False
@@ -156,7 +164,7 @@ class Changeover:
             return
         self._refused = active  # unless it takes over: once is enough
         try:
-            station = load_station(self._path)
+            station = self._place(load_station(self._path))
             inspectors = _opened(station)
             with self._lock:  # told before anything that comes of it
                 self._old = self._line.change_models(station, inspectors)

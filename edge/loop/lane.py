@@ -94,8 +94,8 @@ class Lane:
         self._moved = time.monotonic()
         self._stopping = threading.Event()
 
-    def start(self) -> None:
-        """Open the camera and begin.
+    def start(self, *, patient: bool = False) -> None:
+        """Open the camera and begin; ``patient`` as for :meth:`edge.camera.capture.Capture.start`.
 
         Raises
         ------
@@ -107,7 +107,11 @@ class Lane:
             thread.daemon = True  # a hung native call must not keep a stopped station alive
             thread.start()
             self._threads.append(thread)
-        self._capture.start()
+        self._capture.start(patient=patient)
+        self._settle()
+
+    def _settle(self) -> None:
+        """The camera is open, and its rate known."""
         if self._capture.fps > 0:
             self._mailbox.max_age = 1 / self._capture.fps
         if self._arrivals is not None:
@@ -198,6 +202,8 @@ class Lane:
     def _on_state(self, tell: Callable[[str, State, str], None], state: State, reason: str) -> None:
         if self._arrivals is not None:
             self._arrivals.lost(state not in ("starting", "running"))
+        if state == "running":
+            self._settle()
         tell(self._camera.name, state, reason)
 
     def _on_frame(self, frame: Frame) -> None:

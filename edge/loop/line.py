@@ -86,6 +86,9 @@ class Line:
         The wall clock, with time zone; the judge's "today" comes from it.
     keep
         Called with each new job before it counts.
+    patient
+        Whether the line runs without a camera that cannot be opened at the start, which then is
+        lost, and tried again and again.
     """
 
     def __init__(
@@ -97,8 +100,9 @@ class Line:
         limit: int | None = None,
         clock: Callable[[], datetime] = _now,
         keep: Callable[[Job], None] = lambda job: None,
+        patient: bool = False,
     ) -> None:
-        self._keep = keep
+        self._keep, self._patient = keep, patient
         self.tally = Tally()
         self._admitted, self._limit = 0, limit
         self._lock = threading.Lock()
@@ -214,13 +218,13 @@ class Line:
         Raises
         ------
         CameraError
-            A camera cannot be opened at the start.
+            A camera cannot be opened at the start, and the line is not patient.
         DeviceError
             An output failed; every verdict that it confirmed is whole.
         """
         try:
             for lane in self._lanes.values():
-                lane.start()
+                lane.start(patient=self._patient)
             self._started = True
             self._sources.start()
             while not self._stopped and not self._finished():

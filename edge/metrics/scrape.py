@@ -109,6 +109,15 @@ class _Station(Collector):
         )
         yield GaugeMetricFamily("lineguard_display_viewers", "Open pages.", ask.viewers())
 
+        threads = GaugeMetricFamily(
+            "lineguard_model_threads",
+            "Of an inference; cores is where they stay, empty for anywhere.",
+            labels=["model", "cores"],
+        )
+        for model, table in setting.station.models.items():
+            threads.add_metric([model, ",".join(map(str, table.cores))], table.threads)
+        yield threads
+
     def _cameras(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("lineguard_camera_up", "1: pictures come.", labels=["camera"])
         for camera, state in self._sources.cameras().items():

@@ -107,9 +107,17 @@ class Camera(Table):
 class _ModelTable(Table):
     finds: ClassVar[Literal["text", "defects"]]
 
-    threads: int = Field(1, ge=1, le=64, description="of the engine; more than cores only slows it")
+    threads: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="of the engine; more than cores only slows it; a station that runs takes what "
+        "suits the board if left out",
+    )
     cores: Annotated[Many[Annotated[int, Field(ge=0, le=1023)]], AfterValidator(_distinct)] = Field(
-        (), max_length=64, description="the engine's threads stay on these; all if left out"
+        (),
+        max_length=64,
+        description="the engine's threads stay on these; those that suit the board if left out",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,18 @@ SECTIONS = (
     "zmodem",
     "delta",
     "station",
+    "box",
+    "rivals",
 )
+
+ASKED_FOR = ("rivals",)
+"""Sections that need folders: they are left out unless they are named."""
+
+USUAL = [name for name in SECTIONS if name not in ASKED_FOR]
 
 
 def main(
-    only: list[str] = typer.Option(list(SECTIONS), help=f"Sections: {', '.join(SECTIONS)}."),
+    only: list[str] = typer.Option(USUAL, help=f"Sections: {', '.join(SECTIONS)}."),
     wire_markers: Path | None = typer.Option(
         None, help="A PaddleOCR label file of photos, to compare on real ones too."
     ),
@@ -46,11 +53,16 @@ def main(
     images: int = typer.Option(100, min=10, help="Images of each set."),
     parts: int = typer.Option(10_000, min=1500, help="Parts of the memory bench."),
     minutes: float = typer.Option(10.0, min=1.1, help="Of the fast line in station."),
+    compressed: list[Path] = typer.Option(
+        [], help="Folder that `lineguard compress` has filled, for rivals; several if repeated."
+    ),
+    data: Path | None = typer.Option(None, help="Folder of the recipes' pictures, for rivals."),
+    act_minutes: float = typer.Option(60.0, min=0.1, help="Of an epoch of ACT in rivals, at most."),
     out: Path = typer.Option(DOCS, help="Folder for benchmarks.json and benchmarks.md."),
 ) -> None:
     """Measure again what docs/benchmarks.md holds. Let nothing else run meanwhile.
 
-    Figures are ratios within one run on one machine. All of it takes about 80 minutes.
+    Figures are ratios within one run on one machine. All of it takes about 85 minutes.
     """
     from tools.bench.machine import machine
     from tools.bench.report import markdown
@@ -107,6 +119,16 @@ def main(
 
             figures = station_figures(lambda each, what: _track(each, what), minutes)
             command += f" --minutes {minutes:g}"
+        elif section == "box":
+            from tools.bench.box import box_figures
+
+            figures = box_figures(lambda each, what: _track(each, what))
+        elif section == "rivals":
+            if data is None or not compressed:
+                raise typer.BadParameter("rivals: wants --compressed OUT and --data DIR")
+            figures = _rivals(compressed, data, act_minutes, threads)
+            command += "".join(f" --compressed {each.name}" for each in compressed)
+            command += f" --data DIR --act-minutes {act_minutes:g} --threads {threads}"
         else:
             raise typer.BadParameter(f"{section}: no such section: {', '.join(SECTIONS)}")
         results[section] = {"command": command, "machine": machine(), "figures": figures}
@@ -117,6 +139,24 @@ def main(
 def _track(names: Iterable[str], what: str) -> Iterable[str]:
     listed = list(names)
     return track(listed, what, len(listed))
+
+
+def _rivals(compressed: list[Path], data: Path, minutes: float, threads: int) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    from tools.bench.rivals import against_rivals
+
+    with Progress(console=console) as bars:
+
+        def show(what: str) -> Callable[[int, int], None]:
+            task = bars.add_task(what, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        recipes = [
+            against_rivals(each, data, minutes=minutes, threads=threads, show=show)
+            for each in compressed
+        ]
+    return {"minutes": minutes, "recipes": recipes}
 
 
 def _peers(images: int, threads: int, wire_markers: Path | None) -> dict[str, Any]:

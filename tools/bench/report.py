@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.bench.box_report import box_section
 from tools.bench.line_report import delta_section, line_section, zmodem_section
 from tools.bench.page import caption, table
 from tools.bench.peer_report import boards_section, peers_section, repeat_section
+from tools.bench.rival_report import rivals_section
 from tools.bench.station_report import station_section
 
 __all__ = ["markdown"]
@@ -108,6 +110,8 @@ def markdown(results: dict[str, Any]) -> str:
         "zmodem": zmodem_section,
         "delta": delta_section,
         "station": station_section,
+        "box": box_section,
+        "rivals": rivals_section,
     }
     return "\n".join(
         [HEAD, *(make(results[name]) for name, make in parts.items() if name in results)]

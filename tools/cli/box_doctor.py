@@ -15,7 +15,7 @@ from tools.cli.output import JSON, console, print_json
 
 if TYPE_CHECKING:
     from edge.box.finding import Finding
-    from edge.box.profile import Override, Profile
+    from edge.box.profile import Profile
 
 __all__ = ["doctor", "profile"]
 
@@ -31,14 +31,15 @@ BOARD = typer.Option(
 STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
 
 
-def profile(board_file: Path | None = BOARD, as_json: bool = JSON) -> None:
+def profile(board: Path | None = BOARD, as_json: bool = JSON) -> None:
     """Say what this board is: cores, what they can do, and how a station should use them.
 
     Example: lineguard box profile
     """
     from edge.box.profile import detect
+    from tools.board_file import board_file
 
-    found = detect(override=_override(board_file))
+    found = detect(override=board_file(board))
     if as_json:
         print_json(found.as_record())
         return
@@ -51,7 +52,7 @@ def profile(board_file: Path | None = BOARD, as_json: bool = JSON) -> None:
 def doctor(
     root: Path | None = typer.Option(None, "--root", help="Folder of `lineguard agent`."),
     station: Path | None = typer.Option(None, "--station", help="A station.toml to look at too."),
-    board_file: Path | None = BOARD,
+    board: Path | None = BOARD,
     as_json: bool = JSON,
 ) -> None:
     """Look at everything that a station needs of this machine. Changes nothing, needs no root.
@@ -64,32 +65,22 @@ def doctor(
     from edge.box.finding import Case
     from edge.box.profile import detect
     from edge.box.root import Root
+    from tools.board_file import board_file
     from tools.running import register_line
 
     register_line()
     if root is None and (STATE / "trusted").is_dir():
         root = STATE
     station = station or next((path for path in STATIONS if path.is_file()), None)
-    board = detect(override=_override(board_file))
-    findings = examine(Case(Root(), board, root, station))
+    found = detect(override=board_file(board))
+    findings = examine(Case(Root(), found, root, station))
     if as_json:
         told = [dataclasses.asdict(each) for each in findings]
-        print_json({"result": worst(findings), "findings": told, "profile": board.as_record()})
+        print_json({"result": worst(findings), "findings": told, "profile": found.as_record()})
     else:
         _show(findings)
     if code := exit_code(findings):
         raise typer.Exit(code)
-
-
-def _override(path: Path | None) -> Override | None:
-    """The board file that was given, else the one that the box has."""
-    from edge.box.profile import BOARD_FILE, Override
-    from tools.toml_file import load_toml
-
-    usual = Path("/") / BOARD_FILE
-    chosen = path or (usual if usual.is_file() else None)
-    lists = {"cores": Override, "flavours": Override}
-    return load_toml(chosen, Override, lists, "a board file") if chosen else None
 
 
 def _show(findings: Sequence[Finding]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -26,16 +27,19 @@ def run(
     """Run a station: parts pass its cameras, each is read and judged, OK or NG with the reason.
 
     Stops on Ctrl-C or SIGTERM within a second, or when a file or folder has been shown to its
-    end. Exit code 1 if --parts was given and one of them was NG.
+    end. Exit code 1 if --parts was given and one of them was NG. With a display a camera that is
+    not there at the start is waited for, and what is wrong with the box is shown.
 
     Example: lineguard run station.toml --parts 100
     """
+    from edge.box.heap import few_heaps, give_back
     from edge.io.base import Output
     from edge.io.jsonl import JsonlOutput
     from edge.loop import Line, open_models
     from edge.station import JobFile, load_station
     from tools.checking import station_challenge, station_drift
     from tools.running import (
+        Board,
         displayed,
         followed,
         pulse,
@@ -49,32 +53,40 @@ def run(
     from tools.terminal import Terminal
 
     register_line()
+    few_heaps()
+    board = Board()
     written = load_station(station_file)
     jobs = JobFile(station_file, written)
-    station = jobs.restore()
+    station = board.place(jobs.restore())
+    board.pin(station, Console(stderr=True) if as_json else console)
     inspectors = open_models(station)
+    give_back()
     displays = station_display(station)
     terminal = Terminal(station.station.name, language, console)
     terminals = [] if as_json else [terminal]
     outputs: list[Output] = [*station_outputs(station, displays, terminals), *displays]
-    changes = station_changes(station, station_file, displays)
+    changes = station_changes(station, station_file, displays, board)
     drifts = station_drift(station, station_file, displays, outputs)
     challenges = station_challenge(station, station_file, displays, outputs, drifts)
     outputs += [*changes, *drifts, *challenges]
     outputs += station_shadow(station, station_file, displays)
-    if as_json:
-        line = Line(
-            station, inspectors, [*outputs, JsonlOutput.stdout()], limit=parts, keep=jobs.keep
+    outputs.append(JsonlOutput.stdout() if as_json else terminal)
+    line = Line(station, inspectors, outputs, limit=parts, keep=jobs.keep, patient=bool(displays))
+    with ExitStack() as around:
+        around.enter_context(
+            displayed(displays, line, Console(stderr=True) if as_json else console)
         )
-        with displayed(displays, line, Console(stderr=True)), stopped_by_signals(line), pulse(line):
-            followed([*changes, *challenges], line)
-            line.run()
+        if displays:
+            around.enter_context(board.watch(station_file, station, displays))
+        if not as_json:
+            around.enter_context(terminal)
+        around.enter_context(stopped_by_signals(line))
+        around.enter_context(pulse(line))
+        followed([*changes, *challenges], line)
+        line.run()
+    if as_json:
         print_json({"summary": line.summary()})
     else:
-        line = Line(station, inspectors, [*outputs, terminal], limit=parts, keep=jobs.keep)
-        with displayed(displays, line, console), terminal, stopped_by_signals(line), pulse(line):
-            followed([*changes, *challenges], line)
-            line.run()
         print_summary(line.summary())
     if parts is not None and line.tally.ng:
         raise typer.Exit(1)

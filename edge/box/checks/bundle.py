@@ -13,7 +13,7 @@ from firmware_bridge.state import Letter, State
 from models.bundle import FILES, Manifest
 from models.errors import EngineError, LineguardError
 
-__all__ = ["check_bundle"]
+__all__ = ["check_bundle", "check_fit"]
 
 _FLASH = "flash a bundle: `lineguard flash BUNDLE --port ...` from the host"
 
@@ -50,6 +50,29 @@ def check_bundle(case: Case) -> Iterator[Finding]:
         yield fine("bundle", f"the other slot, {state.idle}: {other.state}{words}")
 
 
+def check_fit(case: Case) -> Iterator[Finding]:
+    """Whether this board is one that the active bundle was made for; a fault, or nothing.
+
+    For whoever asks often: the manifest alone is read.
+    """
+    if case.slots is None:
+        return
+    slots = Slots(case.slots)
+    try:
+        letter = slots.state.active
+        manifest = None if letter is None else slots.manifest(letter)
+    except LineguardError as error:
+        mend = "start the agent anew; it mends what can be mended"
+        yield bad("bundle", str(error), mend, f"{error}：请重新启动 agent")
+        return
+    if manifest is not None and (foreign := _foreign(case, manifest)):
+        found, zh = foreign
+        named = f"{manifest.name} {manifest.version}"
+        mend = "flash one that was made for this board"
+        zh = f"槽 {letter} 的 {named} {zh}：请刷入适用于本机的模型包"
+        yield bad("bundle", f"{named} in slot {letter}: {found}", mend, zh)
+
+
 def _active(case: Case, slots: Slots, state: State, letter: Letter) -> Iterator[Finding]:
     try:
         manifest = slots.verify(letter)
@@ -69,14 +92,24 @@ def _active(case: Case, slots: Slots, state: State, letter: Letter) -> Iterator[
         yield fine("bundle", f"{named}: {sizes}, security counter {state.counter}")
 
 
+def _foreign(case: Case, manifest: Manifest) -> tuple[str, str] | None:
+    """What it is for, in English and Chinese, if not for this board."""
+    have, wanted = case.profile.hardware, manifest.hardware
+    if set(have) & set(wanted):
+        return None
+    lacks = ", ".join(sorted({name.rpartition("-")[2] for name in wanted if "-" in name} - {"64"}))
+    targets, here = ", ".join(wanted), ", ".join(have)
+    why, why_zh = (f" (it has no {lacks})", f"（缺少 {lacks}）") if lacks else ("", "")
+    return (
+        f"is for {targets}; this board is {here or 'unknown'}{why}",
+        f"适用于 {targets}，本机为 {here or '未知'}{why_zh}",
+    )
+
+
 def _fits(case: Case, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Whether this board is one of its targets, and has its engine."""
-    have, wanted = case.profile.hardware, manifest.hardware
-    if not set(have) & set(wanted):
-        lacks = sorted({name.rpartition("-")[2] for name in wanted if "-" in name} - {"64"})
-        why = f" (it has no {', '.join(lacks)})" if lacks else ""
-        said = f"is for {', '.join(wanted)}; this board is {', '.join(have) or 'unknown'}{why}"
-        yield said, "flash one that was made for this board"
+    if foreign := _foreign(case, manifest):
+        yield foreign[0], "flash one that was made for this board"
     engine = manifest.engine
     version = installed_engines().get(engine.name)
     if version is None:

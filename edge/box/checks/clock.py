@@ -44,22 +44,28 @@ def check_clock(case: Case) -> Iterator[Finding]:
     synced = _synced(root)
     rtc = root.names("sys/class/rtc/rtc*")
     mend = "connect it to a time server (`timedatectl set-ntp true`), or set it by `date -s`"
+    mend_zh = "请连接时间服务器（timedatectl set-ntp true），或用 date -s 校准"
     if case.now < earliest - RTC_APART:
         last = f"{datetime.fromtimestamp(earliest, timezone.utc):%Y-%m-%d}"
         found = f"says {at}, but it is {last} at least{'' if rtc else ': there is no RTC'}"
-        yield bad("clock", found, mend)
+        none = "" if rtc else "，且没有实时时钟"
+        yield bad("clock", found, mend, f"时钟显示 {at}，实际不早于 {last}{none}：{mend_zh}")
     elif synced:
         yield fine("clock", f"{at}, kept by a time server{'' if rtc else '; no RTC'}")
     elif not rtc:
         found = f"{at}; no time server, and no RTC: it stands still while the board is off"
-        yield warn("clock", found, mend)
+        zh = f"没有时间服务器，也没有实时时钟，断电期间时钟停走：{mend_zh}"
+        yield warn("clock", found, mend, zh)
     else:
-        yield warn("clock", f"{at}; no time server sets it", mend)
+        zh = f"没有时间服务器校准时钟：{mend_zh}"
+        yield warn("clock", f"{at}; no time server sets it", mend, zh)
     for name in rtc[:1]:
         told = root.number(f"{name}/since_epoch")
         if told is not None and abs(told - case.now) > RTC_APART and case.now >= earliest:
             found = f"its RTC is {abs(told - case.now):.0f} s off: so is the clock after a cut"
-            yield warn("clock", found, "set it by `hwclock --systohc`, or change its battery")
+            apart = f"实时时钟相差 {abs(told - case.now):.0f} 秒"
+            zh = f"{apart}：请用 hwclock --systohc 校准，或更换电池"
+            yield warn("clock", found, "set it by `hwclock --systohc`, or change its battery", zh)
 
 
 def _written(path: Path) -> float:

@@ -41,7 +41,7 @@ class _Mount:
 
 
 def check_disks(case: Case) -> Iterator[Finding]:
-    """Look at the disks of the system, of the bundles and of the station file."""
+    """Look at the disks of the system, the bundles, the station file and the records."""
     root = case.root
     mounts = list(_mounts(root))
     folders = {
@@ -49,16 +49,21 @@ def check_disks(case: Case) -> Iterator[Finding]:
         "state": root.file(STATE),
         "bundles": case.slots,
         "station": case.station.absolute().parent if case.station else None,
+        "records": case.records,
     }
     wanted = {name: folder for name, folder in folders.items() if folder and folder.is_dir()}
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
+    locked: set[str] = set()
     for name, folder in wanted.items():
         mount = _mount(root, mounts, folder)
         point = mount.point if mount else str(folder)
         writes = name != "system" or len(wanted) == 1
-        yield from _writable(name, folder, mount, writes)
+        if point not in locked:
+            found = list(_writable(name, folder, mount, writes))
+            yield from found
+            locked |= {point} if any(each.level == "fault" for each in found) else set()
         if point not in seen:
-            seen[point] = name
+            seen.add(point)
             if not (mount and "ro" in mount.options):
                 yield from _room(name, folder)
             if mount:
@@ -70,14 +75,15 @@ def _writable(name: str, folder: Path, mount: _Mount | None, writes: bool) -> It
     if mount and "ro" in mount.options:
         if writes:
             mend = "see why by `dmesg | grep -i -e ext4 -e mmc`; then `mount -o remount,rw`"
-            yield bad(
-                label, f"{mount.point} is read-only: nothing can be recorded or flashed", mend
-            )
+            found = f"{mount.point} is read-only: nothing can be recorded or flashed"
+            zh = f"{mount.point} 为只读，无法保存记录或更新模型：请查看 dmesg，再重新以读写方式挂载"
+            yield bad(label, found, mend, zh)
         else:
             yield fine(label, f"{mount.point} is read-only, and nothing of ours is written there")
     elif name != "system" and not os.access(folder, os.W_OK):
         mend = f"run this as the user of the station, or `sudo chown -R {user()} {folder}`"
-        yield warn(label, f"{folder} may not be written by {user()}", mend)
+        zh = f"用户 {user()} 不能写入 {folder}：请用 chown 将其交给运行工位的用户"
+        yield warn(label, f"{folder} may not be written by {user()}", mend, zh)
 
 
 def _room(name: str, folder: Path) -> Iterator[Finding]:
@@ -85,19 +91,21 @@ def _room(name: str, folder: Path) -> Iterator[Finding]:
     try:
         told = os.statvfs(folder)
     except (OSError, ValueError) as error:
-        yield warn(label, f"{folder}: does not answer ({error})", "look at `dmesg`")
+        zh = f"{folder} 没有响应（{error}）：请查看 dmesg"
+        yield warn(label, f"{folder}: does not answer ({error})", "look at `dmesg`", zh)
         return
     total, free = (blocks * told.f_frsize // 2**20 for blocks in (told.f_blocks, told.f_bavail))
     found = f"{printable(str(folder))}: {free} of {total} MiB free"
     mend = "delete old records and evidence, or shorten their [records] keep times"
+    zh = f"{folder} 剩余 {free} MiB（共 {total} MiB）：请删除旧记录和图像，或缩短保存时间"
     if total == 0:  # an image that is mounted to be read
         return
     if told.f_files and not told.f_favail:
-        yield bad(label, f"{found}, but no more files can be made", mend)
+        yield bad(label, f"{found}, but no more files can be made", mend, f"无法再新建文件，{zh}")
     elif free < NEEDED_MIB:
-        yield bad(label, found, mend)
+        yield bad(label, found, mend, zh)
     elif free < SHORT_MIB:
-        yield warn(label, found, mend)
+        yield warn(label, found, mend, zh)
     else:
         yield fine(label, found)
 
@@ -106,20 +114,23 @@ def _wear(root: Root, name: str, mount: _Mount) -> Iterator[Finding]:
     label = f"disk ({name})"
     part = mount.source.rpartition("/")[2]
     disk = re.sub(r"p[0-9]+$", "", part) if re.match(r"(mmcblk|nvme)", part) else part
-    renew = "back the records up and change it soon"
+    renew, renew_zh = "back the records up and change it soon", "请备份记录并尽快更换"
     text = root.line(f"sys/block/{disk}/device/life_time")
     tenths = [int(each, 16) for each in re.findall(r"0x[0-9a-fA-F]{1,2}\b", text)]
     worst = max(tenths, default=0)
     spare = root.number(f"sys/block/{disk}/device/pre_eol_info")
     if worst >= OVER or spare == 3:
-        yield bad(label, f"{disk} has outlived its rated life", renew)
+        zh = f"{disk} 已超过额定寿命：{renew_zh}"
+        yield bad(label, f"{disk} has outlived its rated life", renew, zh)
     elif worst >= WORN or spare == 2:
-        yield warn(label, f"{disk}: {10 * worst}% of its rated life are used", renew)
+        zh = f"{disk} 额定寿命已用 {10 * worst}%：{renew_zh}"
+        yield warn(label, f"{disk}: {10 * worst}% of its rated life are used", renew, zh)
     elif worst:
         yield fine(label, f"{disk}: at most {10 * worst}% of its rated life are used")
     if errors := root.number(f"sys/fs/ext4/{part}/errors_count") or 0:
         mend = f"let it be checked at the next start: `sudo tune2fs -C 99 -c 1 {mount.source}`"
-        yield bad(label, f"{part}: its file system has met {errors} errors", mend)
+        zh = f"{part} 的文件系统出现过 {errors} 次错误：请在下次启动时检查"
+        yield bad(label, f"{part}: its file system has met {errors} errors", mend, zh)
 
 
 def _mounts(root: Root) -> Iterator[_Mount]:

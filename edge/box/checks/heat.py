@@ -24,6 +24,8 @@ _SINCE = 16
 
 _COOLER = "give it a fan or heat sink, and air around the case"
 _SUPPLY = "take the board's own supply and a short thick cable; unplug what it feeds over USB"
+_COOLER_ZH = "请加装风扇或散热片，并保证机箱周围通风"
+_SUPPLY_ZH = "请使用开发板原配电源和短粗线缆，并拔掉由 USB 取电的设备"
 
 
 def check_heat(case: Case) -> Iterator[Finding]:
@@ -32,9 +34,11 @@ def check_heat(case: Case) -> Iterator[Finding]:
     for zone in zones:
         found = f"{zone.name} {zone.celsius:.0f} °C"
         if zone.celsius is not None and zone.celsius >= zone.hot:
-            yield bad("temperature", f"{found}: slowed down from {zone.hot:.0f} °C", _COOLER)
+            zh = f"{found}，{zone.hot:.0f} °C 起降频：{_COOLER_ZH}"
+            yield bad("temperature", f"{found}: slowed down from {zone.hot:.0f} °C", _COOLER, zh)
         elif zone.celsius is not None and zone.celsius >= zone.hot - NEAR:
-            yield warn("temperature", f"{found}, is slowed down at {zone.hot:.0f} °C", _COOLER)
+            zh = f"{found}，达到 {zone.hot:.0f} °C 将降频：{_COOLER_ZH}"
+            yield warn("temperature", f"{found}, is slowed down at {zone.hot:.0f} °C", _COOLER, zh)
     told = [f"{zone.name} {zone.celsius:.0f} °C" for zone in zones]
     yield fine("temperature", ", ".join(told[:4]) or "no sensor that the kernel knows of")
     yield from _firmware(case.root)
@@ -52,16 +56,20 @@ def _firmware(root: Root) -> Iterator[Finding]:
     text = root.line(files[0]) if files else ""
     bits = int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", text) else 0
     if bits >> _VOLTS & 1:
-        yield bad("power", "its voltage is too low now", _SUPPLY)
+        yield bad("power", "its voltage is too low now", _SUPPLY, f"供电电压过低：{_SUPPLY_ZH}")
     elif bits >> _VOLTS + _SINCE & 1 or any(alarms):
-        yield warn("power", "its voltage was too low since the board was started", _SUPPLY)
+        zh = f"启动后供电电压曾过低：{_SUPPLY_ZH}"
+        yield warn("power", "its voltage was too low since the board was started", _SUPPLY, zh)
     if bits >> _THROTTLED & 1 or bits >> _CAPPED & 1:
-        yield bad("temperature", "the firmware slows the processor down now", _COOLER)
+        zh = f"固件正在使处理器降频：{_COOLER_ZH}"
+        yield bad("temperature", "the firmware slows the processor down now", _COOLER, zh)
     elif bits >> _HOT & 1:
-        yield warn("temperature", "is at the firmware's soft limit", _COOLER)
+        zh = f"已达到固件的软温度上限：{_COOLER_ZH}"
+        yield warn("temperature", "is at the firmware's soft limit", _COOLER, zh)
     elif bits >> _THROTTLED + _SINCE & 1 or bits >> _CAPPED + _SINCE & 1:
         found = "the firmware has slowed the processor down since the board was started"
-        yield warn("temperature", found, f"{_COOLER}; or is it the supply")
+        zh = f"启动后固件曾使处理器降频：{_COOLER_ZH}，或检查电源"
+        yield warn("temperature", found, f"{_COOLER}; or is it the supply", zh)
 
 
 def _kernel(root: Root) -> Iterator[Finding]:
@@ -70,11 +78,14 @@ def _kernel(root: Root) -> Iterator[Finding]:
         kind = root.line(f"{folder}/type")
         state = root.number(f"{folder}/cur_state")
         if "cpufreq" in kind and state and state > 0:
-            yield bad("temperature", f"the kernel slows the processor down now ({kind})", _COOLER)
+            found = f"the kernel slows the processor down now ({kind})"
+            zh = f"内核正在使处理器降频（{kind}）：{_COOLER_ZH}"
+            yield bad("temperature", found, _COOLER, zh)
     counts = (
         root.number(name) or 0
         for name in root.names("sys/devices/system/cpu/cpu*/thermal_throttle/*_throttle_count")
     )
     if times := max(counts, default=0):
         found = f"the processor has slowed itself down {times} times since the board was started"
-        yield warn("temperature", found, _COOLER)
+        zh = f"启动后处理器已自行降频 {times} 次：{_COOLER_ZH}"
+        yield warn("temperature", found, _COOLER, zh)

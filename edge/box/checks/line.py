@@ -46,12 +46,13 @@ def allowed(case: Case, name: str, device: str, say: Callable[..., Finding]) -> 
     root = case.root
     if not root.exists(device):
         mend = "plug it in, look at `dmesg`; the udev rules of lineguard give it a lasting name"
-        return say(name, f"{device} is not there", mend)
+        return say(name, f"{device} is not there", mend, f"找不到 {device}：请插好设备并查看 dmesg")
     if root.may(device):
         return None
     group = _group(case, device)
     mend = f"`sudo usermod -aG {group} {user()}`, and log in again"
-    return say(name, f"{device} may not be used by {user()}", mend)
+    zh = f"用户 {user()} 没有权限使用 {device}：请加入 {group} 组后重新登录"
+    return say(name, f"{device} may not be used by {user()}", mend, zh)
 
 
 def is_console(case: Case, port: str) -> bool:

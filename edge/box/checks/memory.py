@@ -25,16 +25,23 @@ def check_memory(case: Case) -> Iterator[Finding]:
     sizes = {name: int(size) // 1024 for name, size in pairs}
     total, free = sizes.get("MemTotal"), sizes.get("MemAvailable")
     if not total or free is None:
-        yield warn("memory", "the kernel does not say", "mount /proc; is this a container?")
+        zh = "内核没有提供内存信息：请挂载 /proc"
+        yield warn("memory", "the kernel does not say", "mount /proc; is this a container?", zh)
         return
     found = f"{total} MiB, {free} MiB available"
     if total < TOTAL_MIB:
-        yield bad("memory", found, f"take a board with 1 GB: a station needs {TOTAL_MIB} MiB")
+        mend = f"take a board with 1 GB: a station needs {TOTAL_MIB} MiB"
+        yield bad(
+            "memory", found, mend, f"内存仅 {total} MiB，工位需要 {TOTAL_MIB} MiB：请换 1 GB 的板"
+        )
     elif free < FREE_MIB:
-        yield warn("memory", found, "stop what else runs: `ps -eo rss,comm --sort=-rss | head`")
+        mend = "stop what else runs: `ps -eo rss,comm --sort=-rss | head`"
+        yield warn("memory", found, mend, f"可用内存仅 {free} MiB：请停止其他程序")
     else:
         yield fine("memory", found)
     killed = re.search(r"^oom_kill (\d{1,15})$", case.root.text("proc/vmstat"), re.MULTILINE)
     if killed and int(killed[1]):
         found = f"ran out {int(killed[1])} times since the board was started: programs were killed"
-        yield warn("memory", found, "see whose by `dmesg | grep -i oom`; give models fewer threads")
+        mend = "see whose by `dmesg | grep -i oom`; give models fewer threads"
+        zh = f"启动后内存曾 {killed[1]} 次耗尽，有程序被终止：请查看 dmesg，并减少模型线程"
+        yield warn("memory", found, mend, zh)

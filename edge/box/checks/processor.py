@@ -22,10 +22,12 @@ def check_processor(case: Case) -> Iterator[Finding]:
     yield fine("board", f"{profile.board}{f' ({profile.soc})' if profile.soc else ''}")
     if not profile.cores:
         mend = "mount /proc and /sys; is this a container?"
-        yield warn("processor", "the kernel says nothing of its cores", mend)
+        zh = "内核没有提供处理器信息：请挂载 /proc 和 /sys"
+        yield warn("processor", "the kernel says nothing of its cores", mend, zh)
     elif arm and "neon" not in profile.features:
         mend = "take another board: engines for ARM are built for NEON"
-        yield bad("processor", f"{profile.layout}: has no NEON", mend)
+        zh = f"{profile.layout} 没有 NEON，无法运行推理引擎：请更换开发板"
+        yield bad("processor", f"{profile.layout}: has no NEON", mend, zh)
     else:
         note = "" if not arm or "dotprod" in profile.features else "; no dot product: INT8 is slow"
         yield fine("processor", f"{profile.layout}: {able}{note}")
@@ -34,22 +36,26 @@ def check_processor(case: Case) -> Iterator[Finding]:
             "programs",
             f"are 32-bit under a 64-bit kernel ({profile.machine})",
             "install the 64-bit system: ONNX Runtime has no package for 32 bits",
+            f"64 位内核（{profile.machine}）上运行的是 32 位程序：请安装 64 位系统",
         )
     online = cpu_list(root.line("sys/devices/system/cpu/online"))
     present = cpu_list(root.line("sys/devices/system/cpu/present"))
     if idle := [str(number) for number in present if online and number not in online]:
         mend = "look for maxcpus= or isolcpus= in /proc/cmdline, or for heat"
-        yield warn("processor", f"cores {', '.join(idle)} are switched off", mend)
+        zh = f"处理器核 {', '.join(idle)} 已关闭：请检查 /proc/cmdline 和散热"
+        yield warn("processor", f"cores {', '.join(idle)} are switched off", mend, zh)
     if governors := _governors(root) & {"powersave", "userspace"}:
         yield warn(
             "processor",
             f"its clock is kept low (governor {', '.join(sorted(governors))})",
             "write `performance` to /sys/devices/system/cpu/cpufreq/policy*/scaling_governor",
+            "处理器频率被限制：请将 scaling_governor 设为 performance",
         )
     number = release(profile.kernel)[:2]
     if number and number < GPIO_V2:
         mend = "install a newer one: GPIO needs Linux 5.10"
-        yield warn("kernel", f"Linux {profile.kernel}", mend)
+        zh = f"Linux {profile.kernel} 过旧，GPIO 需要 5.10：请升级内核"
+        yield warn("kernel", f"Linux {profile.kernel}", mend, zh)
     else:
         yield fine("kernel", f"Linux {profile.kernel or 'of unknown release'}")
 

@@ -29,11 +29,15 @@ function bar(faults) {
       : h("span", { class: "seen" }, t("acknowledged")));
 }
 
-// What drifts has not failed yet: a thin bar of its own, outlined in amber.
-function care(drifts) {
-  const news = drifts.some((fault) => !fault.acknowledged);
+// What drifts or wants upkeep has not failed yet: a thin bar of its own, outlined in amber.
+const CARES = new Set(["drift", "upkeep"]);
+
+function care(cares) {
+  const news = cares.some((fault) => !fault.acknowledged);
+  const lines = cares.slice(0, MOST).map(line);
+  if (cares.length > MOST) lines.push(h("li", {}, t("more_faults", { n: cares.length - MOST })));
   return h("div", { class: "care" }, h("strong", {}, t("care")),
-    h("ul", {}, ...drifts.slice(0, MOST).map(line)),
+    h("ul", {}, ...lines),
     news
       ? h("button", { type: "button", onclick: acknowledge }, t("acknowledge"))
       : h("span", { class: "seen" }, t("acknowledged")));
@@ -43,9 +47,10 @@ export function renderFaults(all) {
   const key = JSON.stringify([all, currentLanguage()]);
   if (key === told) return;
   told = key;
-  const faults = all.filter((fault) => fault.kind !== "drift");
-  const drifts = all.filter((fault) => fault.kind === "drift");
-  $("faults").replaceChildren(...(faults.length ? [bar(faults)] : []), ...(drifts.length ? [care(drifts)] : []));
+  const faults = all.filter((fault) => !CARES.has(fault.kind));
+  // A box that wants upkeep may do so for months: once somebody knows, it is kept out of the way.
+  const cares = all.filter((fault) => CARES.has(fault.kind) && !(fault.kind === "upkeep" && fault.acknowledged));
+  $("faults").replaceChildren(...(faults.length ? [bar(faults)] : []), ...(cares.length ? [care(cares)] : []));
 }
 
 // What stands on the page has been seen, and nothing that comes while the button is pressed.

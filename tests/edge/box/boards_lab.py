@@ -7,13 +7,21 @@ zones as in the kernel's device trees (``bcm2711.dtsi``, ``rk356x.dtsi``, ``rk35
 
 from __future__ import annotations
 
+import os
+import random
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from bundle_lab import PAYLOAD, make_key, make_manifest
 
 from edge.box.finding import Case, Finding
 from edge.box.profile import detect
 from edge.box.root import Root
+from firmware_bridge.slots import Slots
+from models.bundle import sign, trust
 
 A53 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
 A72 = "fp asimd evtstrm crc32 cpuid"
@@ -257,3 +265,75 @@ def case_of(root: Root, **fields: object) -> Case:
 def told(findings: Sequence[Finding], level: str) -> list[str]:
     """What was found at that level."""
     return [f"{each.name}: {each.found}" for each in findings if each.level == level]
+
+
+@dataclass(frozen=True)
+class Forbidding(Root):
+    """A machine whose devices belong to others, whoever runs the test."""
+
+    def may(self, name: str, mode: int = os.R_OK | os.W_OK) -> bool:
+        return "dev/" not in name
+
+
+def flashed(folder: Path, **fields: Any) -> Path:
+    """Slots with a confirmed bundle."""
+    payload = fields.pop("payload", PAYLOAD)
+    manifest = make_manifest(payload, **fields)
+    trust(make_key().public, folder / "slots/trusted")
+    slots = Slots(folder / "slots")
+    sources = [write(folder / "sent", path, content) for path, content in payload.items()]
+    with slots.writing():
+        letter = slots.receive(sign(manifest, make_key()), manifest, sources)
+        slots.begin_trial(letter)
+        slots.pass_trial(letter, manifest.counter, "passed")
+    return slots.root
+
+
+STATION = """
+[station]
+name = "press"
+deadline_ms = 5000
+[models.pcb]
+family = "ppyoloe"
+det = "det.onnx"
+labels = ["open"]
+{cores}
+[[cameras]]
+name = "top"
+source = "v4l2:/dev/video0"
+[[regions]]
+name = "board"
+camera = "top"
+model = "pcb"
+[[rules]]
+name = "sound"
+kind = "no_defect"
+region = "board"
+[[outputs]]
+kind = "serial"
+port = "/dev/ttyUSB0"
+"""
+
+
+GARBAGE = [b"", b"\0" * 100, b"\xff\xfe\x80", b"-", b"99999999999999999999999", b"\n" * 50, b"0x"]
+
+
+def spoil(root: Path, chance: random.Random, share: float) -> None:
+    """Take files away, or put something else in their place."""
+    for path in sorted(root.rglob("*")):
+        if not os.path.lexists(path) or chance.random() > share:
+            continue
+        kind = chance.choice(["gone", "garbage", "garbage", "folder", "pipe", "loop"])
+        if path.is_dir() and not path.is_symlink():
+            if kind == "gone":
+                shutil.rmtree(path)
+            continue
+        path.unlink()
+        if kind == "garbage":
+            path.write_bytes(chance.choice([*GARBAGE, chance.randbytes(300)]))
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "loop":
+            path.symlink_to(path.name)

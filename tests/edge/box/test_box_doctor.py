@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import tempfile
 import threading
 import time
@@ -13,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from boards_lab import BOARDS, case_of, make_board
+from boards_lab import BOARDS, case_of, make_board, spoil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,8 +23,6 @@ from edge.box.root import Root
 
 QUICK = [each for each in CHECKS if each.name != "engine"]
 """Those that start no child: it is another thing that they look at."""
-
-GARBAGE = [b"", b"\0" * 100, b"\xff\xfe\x80", b"-", b"99999999999999999999999", b"\n" * 50, b"0x"]
 
 
 def test_each_check_is_on_its_own(tmp_path: Path) -> None:
@@ -68,27 +64,6 @@ def test_each_check_is_on_its_own(tmp_path: Path) -> None:
 )
 def test_exit_codes(findings: list[Finding], level: str, code: int) -> None:
     assert (worst(findings), exit_code(findings)) == (level, code)
-
-
-def spoil(root: Path, chance: random.Random, share: float) -> None:
-    """Take files away, or put something else in their place."""
-    for path in sorted(root.rglob("*")):
-        if not os.path.lexists(path) or chance.random() > share:
-            continue
-        kind = chance.choice(["gone", "garbage", "garbage", "folder", "pipe", "loop"])
-        if path.is_dir() and not path.is_symlink():
-            if kind == "gone":
-                shutil.rmtree(path)
-            continue
-        path.unlink()
-        if kind == "garbage":
-            path.write_bytes(chance.choice([*GARBAGE, chance.randbytes(300)]))
-        elif kind == "folder":
-            path.mkdir()
-        elif kind == "pipe":
-            os.mkfifo(path)
-        elif kind == "loop":
-            path.symlink_to(path.name)
 
 
 @settings(max_examples=40, deadline=None)
