@@ -9,7 +9,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-__all__ = ["Graph", "attributes", "drop_dead"]
+__all__ = ["Graph", "attributes", "drop_dead", "store_half"]
+
+HALF_FROM = 4096
+"""Numbers of a constant from which on its size is seen in the file."""
 
 
 class Graph:
@@ -90,3 +93,21 @@ def drop_dead(model: onnx.ModelProto) -> None:
     model.graph.node.extend(reversed(kept))
     del model.graph.initializer[:]
     model.graph.initializer.extend(constants)
+
+
+def store_half(model: onnx.ModelProto) -> None:
+    """Keep large constants of float32 as float16 that is cast when the file is opened, in place.
+
+    The engine folds the casts away then: it computes in float32, as fast as before.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if value.dtype != np.float32 or value.size < HALF_FROM:
+            continue
+        name, half = tensor.name, f"{tensor.name}.half"
+        tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), half))
+        casts.append(onnx.helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)

@@ -14,6 +14,7 @@ from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from compress.metrics.base import Feeds, Progress
+from compress.onnx_graph import store_half
 from compress.quantise.eight import QUANTISED, Plan, layers, plan, turn
 from compress.quantise.observe import Observed, observe
 from compress.quantise.outcome import Quantised, check_skip
@@ -118,6 +119,7 @@ def _quantise(
         turn(made, chosen)
         suit(made)
         repeat(made)
+        store_half(made)  # of layers that are spared
         onnx.checker.check_model(made)
     except Exception as error:  # onnxruntime.quantization raises whatever comes
         said = str(error).strip().partition("\n")[0] or repr(error)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,10 +24,7 @@ from compress.quantise.ranges import Method
 from edge.engines import Array, open_engine
 from models.errors import ModelError
 
-__all__ = ["LARGE", "Spared", "Trial", "choose_skip", "layer_noises", "worst_layers"]
-
-LARGE = 0.03
-"""Share of all weights from which on a layer in FP32 is seen in the size of the file."""
+__all__ = ["Spared", "Trial", "choose_skip", "layer_noises", "worst_layers"]
 
 
 @dataclass(frozen=True)
@@ -108,8 +104,7 @@ def choose_skip(
     """Spare as few of the noisiest layers as it takes, and write ``out`` so.
 
     The list is doubled until the model passes, then cut back by halves: a metric on real data is
-    no smooth function of it, but each layer that is spared costs time for certain. Layers that
-    are a large share of the file come last: to spare them costs its size as well.
+    no smooth function of it, but each layer that is spared costs time for certain.
 
     Parameters
     ----------
@@ -129,9 +124,7 @@ def choose_skip(
     """
     if set(noises) != set(layers(seen.model)):
         raise ModelError(f"{seen.path}: the noises are of another model: measure them again")
-    large = _large(seen)
     order = [name for name in worst_layers(noises) if name not in always]
-    order.sort(key=lambda name: name in large)
     limit = len(order) // 2 if most is None else min(most, len(order))
     # At most as many trials as it takes to double up and to halve back.
     total = 2 * max(1, limit).bit_length() + 1
@@ -160,12 +153,6 @@ def choose_skip(
     if progress:
         progress(total, total)
     return Spared(best, best.value >= floor, tuple(trials.values()))
-
-
-def _large(seen: Observed) -> set[str]:
-    sizes = {each.name: math.prod(each.dims) for each in seen.model.graph.initializer}
-    least = LARGE * sum(sizes.values())
-    return {name for name, size in sizes.items() if size >= least}
 
 
 def _answers(path: Path, feeds: Sequence[Feeds]) -> list[Array]:

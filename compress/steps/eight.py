@@ -13,7 +13,7 @@ from compress.measure import feeds_of
 from compress.metrics import Feeds
 from compress.quantise.observe import Observed, observe
 from compress.quantise.onnx import quantise_onnx
-from compress.quantise.sensitivity import LARGE, choose_skip, layer_noises
+from compress.quantise.sensitivity import choose_skip, layer_noises
 from compress.recipe import Method, Quantise
 from compress.result import LayerSensitivity
 from compress.ship import Made
@@ -25,7 +25,7 @@ __all__ = ["layer_noise", "onnx_files"]
 
 QUANTISED = "model.int8.onnx"
 
-VERSION = 2
+VERSION = 3
 
 NOISE_PICTURES = 4
 """That layers are put in order by; more order them alike."""
@@ -151,8 +151,7 @@ class _Eight:
         gate = work.recipe.gate.model_dump()
         stage = self.run(
             "spared", make, method=method, most=most, always=sorted(always), gate=gate,
-            large_last=LARGE, before=self.against.evaluation.value,
-            set=work.sets["evaluation"].sha256,
+            before=self.against.evaluation.value, set=work.sets["evaluation"].sha256,
         )  # fmt: skip
         skip = stage.facts["skip"]
         found = self._measured(f"{self.prefix} {method}, {len(skip)} spared", stage, method)
