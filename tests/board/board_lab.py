@@ -73,6 +73,8 @@ def lineguard(*args: object, cwd: Path, seconds: float = 400.0) -> subprocess.Co
 class Factory:
     """Makes releases, all signed by one key: version N.0.0 is another training for each N.
 
+    What a folder holds already is not made again.
+
     Attributes
     ----------
     trusted
@@ -84,10 +86,12 @@ class Factory:
     def __init__(self, folder: Path) -> None:
         self.folder, self.trusted = folder, folder / "trusted"
         folder.mkdir(parents=True, exist_ok=True)
-        self._made("keys", "new", "factory.key")
-        self._made("keys", "trust", "factory.pub", "--trusted", self.trusted)
-        self.network = make_detector(folder / "1")
-        cut_part(folder / "open.png", *OPEN_DEFECT)
+        self.network = folder / "1/det.onnx"
+        if not self.network.exists():
+            self._made("keys", "new", "factory.key")
+            self._made("keys", "trust", "factory.pub", "--trusted", self.trusted)
+            make_detector(folder / "1")
+            cut_part(folder / "open.png", *OPEN_DEFECT)
 
     def release(self, version: int) -> Path:
         """Make the bundle; those made before lie beside it."""

@@ -13,7 +13,10 @@ from rich.table import Table
 
 from models.errors import InputError, TransferError
 from tools.cli.box_doctor import doctor, profile
+from tools.cli.box_image import image
+from tools.cli.box_install import install, uninstall
 from tools.cli.box_lite import build_lite
+from tools.cli.box_package import package
 from tools.cli.output import JSON, console, print_json
 
 __all__ = ["app"]
@@ -22,6 +25,10 @@ app = typer.Typer(help="What a box runs, and its changes by hand.", no_args_is_h
 app.command()(doctor)
 app.command()(profile)
 app.command()(build_lite)
+app.command()(install)
+app.command()(uninstall)
+app.command()(package)
+app.command()(image)
 
 ROOT = typer.Option(None, "--root", help="The box is this machine: its folder of bundles.")
 PORT = typer.Option(None, "--port", help="The box is at this serial port, or tcp://HOST:PORT.")

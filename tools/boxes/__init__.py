@@ -1,0 +1,1 @@
+"""Boxes made on the host: their program, its Debian package, images of whole disks."""
