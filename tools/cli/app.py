@@ -97,8 +97,6 @@ def main() -> None:
     """Run the command line; every error of ours is one line and an exit code, no traceback."""
     # Our errors say what OpenCV has to say, and its own lines would tear the display.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    # Its builds for Linux report to their makers (Privacy.md of 1.31): nothing leaves a plant.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     code = _run()
     if threading.active_count() > 1:
         # A camera or an engine hangs in native code. Its thread is left behind, and the ordinary
