@@ -34,7 +34,7 @@ LINE_S = 60.0
 def compress(
     recipe: str = typer.Argument(
         help="A recipe (TOML), or the name of one that ships: ppocrv4-det, ppocrv4-rec, "
-        "ppocr-cls, pcb-defects-xs."
+        "ppocrv4-rec-wire, ppocr-cls, pcb-defects-xs."
     ),
     data: Path | None = typer.Option(
         None, help="Folder that the recipe's pictures are in; else the recipe's own."
