@@ -18,6 +18,8 @@ cp usr/share/base-passwd/group.master etc/group
 # ca-certificates
 find usr/share/ca-certificates -name '*.crt' | LC_ALL=C sort | xargs cat >etc/ssl/certs/ca-certificates.crt
 ln -sf /etc/ssl/certs/ca-certificates.crt usr/lib/ssl/cert.pem
+# linux-image
+for each in usr/lib/modules/*; do depmod -b "$1" "${each##*/}"; done
 # python3
 "$PYTHON" -m compileall -q -j1 -s "$1" -p / --invalidation-mode unchecked-hash \
   "usr/lib/$PYTHON" opt/lineguard/lib || true # tests of packages may be no Python at all
