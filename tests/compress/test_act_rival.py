@@ -40,7 +40,7 @@ def test_act_trains_with_rounding_for_an_epoch(tmp_path: Path) -> None:
     assert seen == [1, 1, 2, 3, 4]  # it looks at the first one before
     assert program.read_bytes() == before
     assert {path.name for path in out.iterdir()} == {
-        "model.pdmodel", "model.pdiparams", "model.onnx",
+        "model.pdmodel", "model.pdiparams", "model.onnx", "act.log",
     }  # fmt: skip
     answers = []
     for path in (program, out / "model.pdmodel", out / "model.onnx"):

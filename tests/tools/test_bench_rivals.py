@@ -180,7 +180,7 @@ def row(name: str, value: float | None, speed: float | None, **more: Any) -> dic
         said |= {"value": value, "low": value - 0.02, "high": value + 0.02}
         said |= {"drop": drop, "drop_low": drop - 0.01, "drop_high": drop + 0.01}
     if speed is not None:
-        said |= {"bytes": int(1e6 / speed), "cpu_ratio": speed, "cpu_ms": 9.0, "threads": 1}
+        said |= {"bytes": int(1e6 / speed), "cpu_ratio": speed}
     return said | more
 
 
@@ -191,6 +191,7 @@ def page(*rows: dict[str, Any], quick: bool = False) -> str:
         "quick": quick,
         "pictures": {"calibration": 200, "tuning": 0, "evaluation": 370},
         "shape": {"x": [1, 3, 640, 640]},
+        "threads": 1,
         "rows": [row("FP32 original", 0.9, 1.0), *rows],
     }
     figures = {"minutes": 60.0, "recipes": [recipe]}
@@ -224,9 +225,9 @@ def test_who_failed_has_a_line_with_the_reason() -> None:
 
 def test_what_act_did_is_told() -> None:
     facts = {"strategies": ["qat_dis"], "epochs": [7, 25], "stopped": False, "refused": ""}
-    assert _act_notes(facts, 200) == ["qat_dis 25 steps on 200 pictures"]
+    assert _act_notes(facts, 200) == ("qat_dis 25 steps on 200 pictures",)
     facts |= {"stopped": True, "refused": "prune: E: x"}
-    assert _act_notes(facts, 9) == [
+    assert _act_notes(facts, 9) == (
         "qat_dis 25 steps on 9 pictures, ended by the time given",
-        "of its own choice it fails (prune: E: x): told to take qat_dis",
-    ]
+        "its own choice fails (prune: E: x): told to take qat_dis",
+    )

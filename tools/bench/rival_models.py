@@ -24,10 +24,11 @@ from typing import Any
 
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from paddle.base.proto import framework_pb2
 
+from compress.attributes import attribute
 from compress.export.children import convert_in_child
 from compress.metrics import Feeds, Progress
-from compress.pdmodel import load_program, save_program
 from models.errors import ModelError
 
 __all__ = ["act_int8", "plain_int8", "teach"]
@@ -99,16 +100,14 @@ def act_int8(
     ModelError
         It crashed, hangs, or left no model.
     """
-    whole = load_program(program)
-    for op in whole.ops:
-        op.put(op_role=0, op_device="")  # ACT asks where training operators stand
     refused = ""
     for config in (None, USUAL):
         with tempfile.TemporaryDirectory(prefix="lineguard-act-") as scratch:
             given, out = Path(scratch) / "given", Path(scratch) / "out"
             given.mkdir()
-            save_program(whole, given / PROGRAM)  # a copy: ACT writes where it reads
+            _put_down(program, given / PROGRAM)
             found = _in_child(given, out, config, lessons, minutes, progress)
+            shutil.copy(given / LOG, folder / LOG)  # for people: it has the losses
             if not found["why"]:
                 for suffix in (".pdmodel", ".pdiparams"):
                     name = Path(PROGRAM).with_suffix(suffix).name
@@ -124,8 +123,21 @@ def act_int8(
         convert_in_child(question, made, "paddle2onnx")
         made.rename(folder / "model.onnx")
     except ModelError as error:
-        converted = str(error)
+        converted = str(error).partition(" (")[0]  # the rest is about the operator
     return {**found, "refused": refused, "converted": converted}
+
+
+def _put_down(program: Path, copy: Path) -> None:
+    """A program for ACT, which writes where it reads, and asks where training operators stand."""
+    desc = framework_pb2.ProgramDesc()
+    desc.ParseFromString(program.read_bytes())
+    for op in desc.blocks[0].ops:
+        known = {each.name for each in op.attrs}
+        for name, value in (("op_role", 0), ("op_device", "")):
+            if name not in known:
+                op.attrs.add().CopyFrom(attribute(name, value))
+    copy.write_bytes(desc.SerializeToString(deterministic=True))
+    shutil.copy(program.with_suffix(".pdiparams"), copy.with_suffix(".pdiparams"))
 
 
 def teach(

@@ -58,7 +58,7 @@ def _recipe(figures: dict[str, Any]) -> str:
         f"### {figures['recipe']}\n\n"
         f"{figures['metric']} on {pictures['evaluation']} pictures; {pictures['calibration']} to "
         f"calibrate with, {pictures['tuning']} more to learn from{quick}. Timed at {shape}, "
-        f"{_many(first['threads'])}.\n\n" + table(HEAD, cells) + "\n" + _answer(rows)
+        f"{_many(figures['threads'])}.\n\n" + table(HEAD, cells) + "\n" + _answer(rows)
     )
 
 

@@ -18,6 +18,8 @@ cp usr/share/base-passwd/group.master etc/group
 # ca-certificates
 find usr/share/ca-certificates -name '*.crt' | LC_ALL=C sort | xargs cat >etc/ssl/certs/ca-certificates.crt
 ln -sf /etc/ssl/certs/ca-certificates.crt usr/lib/ssl/cert.pem
+# openssh-server
+cp usr/share/openssh/sshd_config etc/ssh/sshd_config
 # linux-image
 for each in usr/lib/modules/*; do depmod -b "$1" "${each##*/}"; done
 # python3
