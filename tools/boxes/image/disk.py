@@ -122,7 +122,21 @@ def make_data(target: Path, megabytes: int, seed: uuid.UUID, when: int) -> None:
     _empty(target, megabytes)
     ident = uuid.uuid5(seed, "data")
     exact = f"hash_seed={ident},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0"
-    how = ("-q", "-t", "ext4", "-b", "4096", "-m", "1", "-L", "lineguard-data", "-U", str(ident), "-E", exact)
+    how = (
+        "-q",
+        "-t",
+        "ext4",
+        "-b",
+        "4096",
+        "-m",
+        "1",
+        "-L",
+        "lineguard-data",
+        "-U",
+        str(ident),
+        "-E",
+        exact,
+    )
     run_program("mke2fs", *how, target, settings={"E2FSPROGS_FAKE_TIME": str(when)})
 
 
