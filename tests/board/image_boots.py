@@ -23,8 +23,8 @@ SEED = 20261122
 
 CUTS = 10
 
-WITHIN = 40.0
-"""Seconds from power to the latest cut: some come while it starts, some while it inspects."""
+WITHIN = 1.3
+"""Latest cut, as a share of the first start: some come while it starts, some while it inspects."""
 
 MEGABYTES = 1536
 """Of the card that the image is written to."""
@@ -44,8 +44,17 @@ def box(image: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image
         yield box
 
 
-def test_it_comes_up_by_itself_and_inspects(box: ImageBox) -> None:
+@pytest.fixture(scope="module")
+def seconds(box: ImageBox) -> float:
+    """What the first start took."""
+    begun = time.monotonic()
+    box.wait_inspecting(1)
+    return time.monotonic() - begun
+
+
+def test_it_comes_up_by_itself_and_inspects(box: ImageBox, seconds: float) -> None:
     state = box.wait_inspecting(4)
+    print(f"power to first part: {seconds:.0f} s here, of the emulation")
     (camera,) = state["cameras"]
     assert camera["name"] == "top"
     assert 1 <= state["shift"]["ng"] < state["shift"]["parts"]
@@ -87,20 +96,21 @@ def test_the_doctor_finds_no_fault(box: ImageBox) -> None:
     assert [each for each in said["findings"] if each["level"] == "fault"] == []
 
 
-def test_it_outlives_ten_power_cuts_at_any_moment(box: ImageBox) -> None:
+def test_it_outlives_ten_power_cuts_at_any_moment(box: ImageBox, seconds: float) -> None:
     chance = random.Random(SEED)
     box.cut()
     for number in range(CUTS):
         box.start()
-        seconds = chance.uniform(1.0, WITHIN)
-        time.sleep(seconds)
+        after = seconds * chance.uniform(0.05, WITHIN)
+        time.sleep(after)
         box.cut()
-        print(f"{number + 1:2}  cut after {seconds:4.1f} s", flush=True)
+        print(f"{number + 1:2}  cut after {after:4.0f} s", flush=True)
     begun = time.monotonic()
     box.start()
     state = box.wait_inspecting(2)
     print(f"inspects after {time.monotonic() - begun:.0f} s")
-    assert [each["en"] for each in state["faults"] if each["active"]] == []
+    faults = [each["en"] for each in state["faults"] if each["active"]]
+    assert [each for each in faults if "no time server" not in each] == []  # it is on no network
 
 
 def test_it_takes_a_flash_and_inspects_with_it(box: ImageBox, image: Made, tmp_path: Path) -> None:
@@ -129,7 +139,7 @@ def test_a_sick_box_says_what_it_lacks(image: Made, tmp_path: Path) -> None:
         box.wait_inspecting(1)
         box.run("sync")
         box.cut()
-        box.start("-rtc", "base=1970-01-01T00:00:00", read_only=True)
+        box.start(base="1970-01-02T00:00:00", read_only=True)
         deadline = time.monotonic() + 1200
         while True:
             try:

@@ -22,13 +22,17 @@ __all__ = ["BOOT", "FIRMWARE", "ImageBox"]
 FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
 """Debian's qemu-efi-aarch64."""
 
+CLOCK = ("-accel", "tcg,thread=single", "-icount", "shift=0", "-rtc", "clock=vm,base={base}")
+"""The box's own clock: a nanosecond for each instruction, as a core of a Raspberry Pi 4 takes it,
+whatever else this machine does. So nothing on the box is late because of the emulation."""
+
 BOOT = 1200.0
 """Seconds until the station inspects: a minute on a quiet machine."""
 
 PORTS = {"display": 8765, "agent": 4040, "ssh": 22}
 """Of the box; each is forwarded to one of this machine."""
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 """Seconds for an answer of the display."""
 
 
@@ -63,15 +67,24 @@ class ImageBox:
         with self.disk.open("r+b") as file:
             file.truncate(megabytes << 20)
 
-    def start(self, *more: str, read_only: bool = False) -> None:
-        """Give it power; ``more`` are options of QEMU."""
+    def start(self, base: str = "utc", read_only: bool = False) -> None:
+        """Give it power.
+
+        Parameters
+        ----------
+        base
+            What its clock says then, as QEMU's ``-rtc`` takes it.
+        read_only
+            Whether the lock of its card is closed.
+        """
         forwards = [f"hostfwd=tcp:127.0.0.1:{self._ports[name]}-:{PORTS[name]}" for name in PORTS]
         command = [find("qemu-system-aarch64"), "-M", "virt,gic-version=2", "-cpu", "cortex-a72"]
-        command += ["-smp", "2", "-m", "1024", "-accel", "tcg,thread=multi", "-bios", str(FIRMWARE)]
+        command += ["-smp", "2", "-m", "1024", "-bios", str(FIRMWARE)]
+        command += [each.format(base=base) for each in CLOCK]
         command += ["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"]
         command += ["-netdev", f"user,id=net,{','.join(forwards)}"]
         command += ["-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"]
-        command += [*more, *self._drive(read_only)]
+        command += self._drive(read_only)
         self._said = b""
         self._qemu = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -134,7 +147,7 @@ class ImageBox:
         """
         how = ["-i", str(self._key), "-p", str(self._ports["ssh"]), "-o", "BatchMode=yes"]
         how += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-        how += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60"]
+        how += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=900"]
         done = subprocess.run(
             [find("ssh"), *how, "root@127.0.0.1", command],
             stdin=subprocess.DEVNULL,

@@ -14,12 +14,16 @@ from compressed_lab import artefact, small_compression, write_result
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from compress.batches import Batches
+from compress.datasets import Item
+from compress.metrics.text import DetMetric
 from compress.result import load_result
 from models.errors import InputError, ModelError
 from tools.bench import rival_models
 from tools.bench.report import markdown
 from tools.bench.rival_models import plain_int8, teach
-from tools.bench.rivals import _act_notes, _int8, _recipe
+from tools.bench.rivals import BATCH, _act_notes, _int8, _Lessons, _recipe
+from tools.recipe_file import load_recipe
 
 MACHINE = {"cpu": "c", "cores": 2, "python": "3", "onnxruntime": "1", "date": "d"}
 
@@ -58,7 +62,7 @@ def test_plain_quantising_sees_every_picture(tmp_path: Path) -> None:
 
     source, out = conv(tmp_path / "conv.onnx"), tmp_path / "int8.onnx"
     given = list(inputs(3))
-    plain_int8(source, out, iter(given))
+    assert not plain_int8(source, out, iter(given))
     made = onnx.load(out)
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in made.graph.node}
     answers = []
@@ -110,13 +114,16 @@ class Pictures:
     def __iter__(self) -> Iterator[Feeds]:
         return inputs(self._count)
 
+    def __len__(self) -> int:
+        return self._count
+
 
 def test_each_epoch_begins_with_the_first_picture() -> None:
-    pupil, bar = Pupil(2, {"why": ""}), list[int]()
-    found = teach(pupil.pipe, Pictures(3), 1.0, lambda done, total: bar.append(done))
+    pupil, bar = Pupil(2, {"why": ""}), list[tuple[int, int]]()
+    found = teach(pupil.pipe, Pictures(3), 1.0, lambda *done: bar.append(done))
     assert found == {"why": "", "epochs": [3, 3], "stopped": False}
     assert pupil.seen == [8, 16, 24, 8, 16, 24]
-    assert bar == [1, 1, 2, 3, 1, 2, 3]
+    assert bar == [(done, 3) for done in (1, 1, 2, 3, 1, 2, 3)]
 
 
 def test_an_epoch_ends_with_its_minutes_but_has_a_step() -> None:
@@ -171,6 +178,21 @@ def test_the_recipe_is_the_one_that_was_run(tmp_path: Path) -> None:
     (out / "result.json").write_text(json.dumps(document))
     found = _recipe(load_result(out / "result.json"))
     assert (found.name, found.gate.drop) == ("mine", 0.03)
+
+
+def test_a_rival_sees_the_batches_that_we_learn_from(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(RECIPE)
+    asked = load_recipe(tmp_path / "mine.toml")
+    photos = sorted((Path(__file__).parents[1] / "data/wire_markers/det").glob("*.jpg"))[:2]
+    items = [Item(each.name, each, None, "") for each in photos]
+    given = _Lessons(Batches(asked, DetMetric(960), items, BATCH))
+    seen = [batch["x"] for batch in given]
+    assert [each.shape for each in seen] == [(2, 3, 320, 320)] * 2
+    for first, again in zip(seen, given, strict=True):
+        assert np.array_equal(first, again["x"])
+    assert not np.array_equal(seen[0], seen[1])
+    lines = asked.model_copy(update={"family": "ppocr_rec"})
+    assert len(_Lessons(Batches(lines, DetMetric(960), items * 9, BATCH))) == 3
 
 
 def row(name: str, value: float | None, speed: float | None, **more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ fails, it is told to do what it does with every other network.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -20,8 +21,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from paddle.base.proto import framework_pb2
@@ -31,7 +33,7 @@ from compress.export.children import convert_in_child
 from compress.metrics import Feeds, Progress
 from models.errors import ModelError
 
-__all__ = ["act_int8", "plain_int8", "teach"]
+__all__ = ["Lessons", "act_int8", "plain_int8", "teach"]
 
 OPSET = "13"
 """The one that ACT itself converts to, and the least with a scale for each channel."""
@@ -39,6 +41,9 @@ OPSET = "13"
 PROGRAM = "model.pdmodel"
 
 LOG = "act.log"
+
+IDLE = ("feed", "fetch")
+"""Variables that last as weights do, and hold none."""
 
 TRIED = "ptq_hpo"
 """What ACT calls its trial of quantising after training."""
@@ -50,6 +55,16 @@ SILENT_S = 1200.0
 """How long ACT may take between two batches, to build its graphs and to save among other things."""
 
 
+class Lessons(Protocol):
+    """The batches of an epoch."""
+
+    def __iter__(self) -> Iterator[Feeds]:
+        """From the first on."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, feeds: Iterable[Feeds]) -> None:
         self._feeds = iter(feeds)
@@ -59,41 +74,62 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return None if feeds is None else dict(feeds)
 
 
-def plain_int8(model: Path, out: Path, calibration: Iterable[Feeds]) -> None:
+def plain_int8(model: Path, out: Path, calibration: Iterable[Feeds]) -> str:
     """Write ``out``, the FP32 ONNX model as ONNX Runtime's own tools quantise it, nothing set.
+
+    Returns
+    -------
+    What had to be set all the same; mostly nothing.
 
     Raises
     ------
     ModelError
         They refuse the model.
     """
+    told = ""
     with tempfile.TemporaryDirectory(prefix="lineguard-plain-") as scratch:
         ready = Path(scratch) / "ready.onnx"
         try:
-            quant_pre_process(str(model), str(ready))
+            try:
+                with _within(scratch):  # where it leaves what it could not get through
+                    quant_pre_process(str(model.absolute()), str(ready))
+            except Exception:  # with detectors it does not get through, as is known
+                told = "skip_symbolic_shape"
+                quant_pre_process(str(model), str(ready), skip_symbolic_shape=True)
             quantize_static(str(ready), str(out), _Reader(calibration))
         except Exception as error:  # they raise whatever comes
             said = str(error).strip().partition("\n")[0] or repr(error)
             raise ModelError(f"{model.name}: quantize_static refuses it ({said})") from error
+    return told
+
+
+@contextlib.contextmanager
+def _within(folder: str) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def act_int8(
-    program: Path, folder: Path, lessons: Iterable[Feeds], minutes: float, progress: Progress
+    program: Path, folder: Path, lessons: Lessons, minutes: float, progress: Progress
 ) -> dict[str, Any]:
     """Write what ACT makes of a program into a folder: ``model.pdmodel``, and ``model.onnx`` of it.
 
     Parameters
     ----------
     lessons
-        Batches of one epoch; gone through anew for each.
+        Gone through anew for each epoch.
     minutes
         Of an epoch, at most.
 
     Returns
     -------
     ``strategies``, and steps of each of their ``epochs``; ``stopped``: whether minutes ended one;
-    ``refused``: why its own choice failed, and ``converted``: why there is no ``model.onnx``; empty
-    if that is not so.
+    ``finite``: whether all weights are numbers still; ``refused``: why its own choice failed, and
+    ``converted``: why there is no ``model.onnx``; empty if that is not so.
 
     Raises
     ------
@@ -140,9 +176,7 @@ def _put_down(program: Path, copy: Path) -> None:
     shutil.copy(program.with_suffix(".pdiparams"), copy.with_suffix(".pdiparams"))
 
 
-def teach(
-    pipe: Connection, lessons: Iterable[Feeds], minutes: float, progress: Progress
-) -> dict[str, Any]:
+def teach(pipe: Connection, lessons: Lessons, minutes: float, progress: Progress) -> dict[str, Any]:
     """Give batches to who asks for them at the other end, until he says what he did.
 
     He sends ``"begin"`` for an epoch and its first batch, ``"next"`` for another one, of which
@@ -175,13 +209,13 @@ def teach(
             epochs.append(steps)
         else:
             steps += 1
-            progress(steps, 0)
+            progress(steps, len(lessons))
         pipe.send(None if feeds is None else dict(feeds))
     raise ModelError(f"ACT has said nothing for {SILENT_S:g} s: it hangs, or the machine is busy")
 
 
 def _in_child(
-    given: Path, out: Path, config: Any, lessons: Iterable[Feeds], minutes: float, bar: Progress
+    given: Path, out: Path, config: Any, lessons: Lessons, minutes: float, bar: Progress
 ) -> dict[str, Any]:
     """What the child says at its end: ACT's static mode and its crashes stay there."""
     # A fork of a process with threads, as Paddle has, may hang.
@@ -239,13 +273,17 @@ def _act(given: Path, out: Path, config: Any, asked: Connection) -> None:
         save_dir=str(out),
         config=config,
         train_dataloader=epoch,
-        deploy_hardware="cpu",
     )
     strategies = ["qat_dis" if name == TRIED else name for name in act._strategy]
     try:
         act.compress()
     except Exception as error:  # whatever its passes raise
         why = f"{type(error).__name__}: {error}".strip().partition("\n")[0][:200]
-    else:
-        why = ""
-    asked.send({"strategies": strategies, "why": why})
+        asked.send({"strategies": strategies, "why": why})
+        return
+    program, _, _ = paddle.static.load_inference_model(
+        str(out / Path(PROGRAM).stem), paddle.static.Executor(paddle.CPUPlace())
+    )
+    weights = [v.get_value() for v in program.list_vars() if v.persistable and v.name not in IDLE]
+    finite = all(np.isfinite(np.asarray(each)).all() for each in weights)
+    asked.send({"strategies": strategies, "why": "", "finite": finite})

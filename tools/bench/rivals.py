@@ -8,7 +8,7 @@ is a stage in the output folder of the compression, so that a bench that is stop
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +16,8 @@ from typing import Any
 
 from compress.batches import Batches
 from compress.cache import file_sha256
-from compress.datasets import Item
 from compress.gate import measured
-from compress.metrics import Evaluation, Feeds, Metric
+from compress.metrics import Evaluation, Feeds
 from compress.recipe import Recipe
 from compress.result import Result, load_result
 from compress.steps.eight import onnx_files
@@ -37,26 +36,26 @@ FAITHFUL = 0.005
 """Share of the metric that a converted model may lose before its program is asked as well."""
 
 
-LINES = 8
-"""Of a batch of lines: norms of a recogniser's last layers learn nothing from one alone."""
+BATCH = 8
+"""What each step shows: norms learn little from one line, and training on one photo diverges."""
+
+WHOLE = ("ppocr_rec", "ppocr_cls")
+"""Families whose pictures are shown whole; of others a batch is crops, about a photo's area."""
 
 
 @dataclass(frozen=True)
 class _Lessons:
-    """Each picture once as the network gets to see it; lines as our own tuning takes them."""
+    """Every picture about once, as our own tuning takes them: the same each time."""
 
-    recipe: Recipe
-    metric: Metric
-    items: Sequence[Item]
+    batches: Batches
 
     def __iter__(self) -> Iterator[Feeds]:
-        if self.recipe.family == "ppocr_rec":
-            batches = Batches(self.recipe, self.metric, self.items, LINES)
-            for step in range(-(-len(self.items) // LINES)):
-                yield batches(step).feeds
-        else:
-            for item in self.items:
-                yield from self.metric.feeds(item)
+        for step in range(len(self)):
+            yield self.batches(step).feeds
+
+    def __len__(self) -> int:
+        pictures = len(self.batches.items)
+        return -(-pictures // BATCH) if self.batches.recipe.family in WHOLE else pictures
 
 
 @dataclass(frozen=True)
@@ -174,15 +173,16 @@ def _plain(work: Work, source: Model) -> _Entrant:
                 yield from work.metric.feeds(item)
                 bar(number + 1, len(pictures))
 
-        plain_int8(source.path, folder / "model.onnx", feeds())
-        return {}
+        return {"told": plain_int8(source.path, folder / "model.onnx", feeds())}
 
     said = {"version": version("onnxruntime"), "set": work.sets["calibration"].sha256}
     try:
         stage = work.stages.run("rival-plain", VERSION, {"model": source.path}, said, make)
     except ModelError as error:
         return _Entrant(name, why=f"failed: {error}")
-    return _run(work, name, stage.folder / "model.onnx")
+    told = stage.facts["told"]
+    found = _run(work, name, stage.folder / "model.onnx")
+    return replace(found, notes=(f"fails without {told}",)) if told else found
 
 
 def _act(work: Work, source: Model, minutes: float) -> _Entrant:
@@ -194,7 +194,8 @@ def _act(work: Work, source: Model, minutes: float) -> _Entrant:
 
     def make(folder: Path) -> dict[str, Any]:
         items = (*work.items("calibration"), *work.items("tuning"))
-        lessons = _Lessons(work.recipe, work.metric, items)
+        batches = Batches(work.recipe, work.metric, items, BATCH, config=work.source.config)
+        lessons = _Lessons(batches)
         return act_int8(program, folder, lessons, minutes, work.show("ACT"))
 
     sets = {which: each.sha256 for which, each in work.sets.items() if which != "evaluation"}
@@ -204,6 +205,8 @@ def _act(work: Work, source: Model, minutes: float) -> _Entrant:
     except ModelError as error:
         return _Entrant(name, why=f"failed: {error}")
     notes = _act_notes(stage.facts, len(work.items("calibration")) + len(work.items("tuning")))
+    if not stage.facts["finite"]:
+        return _Entrant(name, why="diverged: its weights are no numbers any more", notes=notes)
     path = stage.folder / "model.onnx"
     found = _run(work, name, path) if path.is_file() else None
     value = found.evaluation.value if found and found.evaluation else 0.0

@@ -5,8 +5,8 @@ set -eu
 cd "$1"
 umask 022
 
-# No later than the newest file of Debian's: what this image is said to have been made at.
-newest=$(find usr -type f -printf '%T@\n' | sort -n | tail -n 1)
+# The newest of Debian's packages: what this system is said to have been made at.
+newest=$(find usr/share/doc -type f -printf '%T@\n' | sort -n | tail -n 1)
 mkdir -p usr/lib usr/share/lineguard
 touch -d "@${newest%.*}" usr/lib/clock-epoch
 
@@ -35,4 +35,6 @@ systemctl --quiet --root="$1" disable systemd-networkd-wait-online.service # com
 DPKG_ROOT=$1 prefix=/opt/lineguard again='' sh "$SETUP"
 
 # The system's own folders, and those of the data that are bound over them.
-mkdir -p data var/lib/systemd var/lib/lineguard var/log/journal
+mkdir -p data srv var/lib/dbus var/lib/lineguard var/lib/systemd var/log/journal
+mkdir -p -m 700 var/cache/private var/lib/private
+ln -sf /etc/machine-id var/lib/dbus/machine-id
