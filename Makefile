@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-fast static check format bench lock clean
+.PHONY: help setup demo test test-fast board-test static check format bench lock clean
 help:
 	@echo "make setup      .venv from the lock file, and the models (1 to 2 minutes, once)"
 	@echo "make demo       parts pass a simulated camera, each is read and judged"
 	@echo "make test       every test"
 	@echo "make test-fast  the tests that take no more than a few seconds"
+	@echo "make board-test an image of a box is made, started, cut off its power and flashed, emulated"
 	@echo "make check      format, lint, types, import rules, tests"
 	@echo "make bench      measure again what docs/benchmarks.md holds"
 
@@ -33,6 +34,9 @@ test: setup
 
 test-fast: setup
 	$(BIN)/python -m pytest -m "not slow"
+
+board-test: setup
+	$(BIN)/python -m pytest tests/board/image_boots.py -s
 
 static: setup
 	$(BIN)/ruff format --check .
