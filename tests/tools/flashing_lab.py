@@ -6,6 +6,7 @@ import os
 import platform
 import random
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -97,6 +98,8 @@ def started(*args: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background has it ignored, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process
