@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +194,35 @@ def test_weights_learn_to_be_rounded(model: Path) -> None:
         train_aware(model, out, noise(1), train, target="lite", skip=["nothing"])
     with pytest.raises(InputError, match="is blank"):
         train_aware(model, out, [{"x": noise(1)[0]["x"] * 0}], train, target="lite")
+
+
+CHILD = """
+import time
+from compress.quantise.child import die_with_parent
+die_with_parent()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_the_child_is_killed_with_its_parent() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = Path("/proc") / parent.stdout.readline().strip()
+        assert child.exists()
+        parent.kill()
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while "(zombie)" not in (child / "status").read_text():
+            assert time.monotonic() < deadline, "it lives on"
+            time.sleep(0.05)

@@ -17,7 +17,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     kinds = [arg for kind in ("carton", "cap", "marker") for arg in ("--kind", kind)]
     done = lineguard("data", "render", "labels", *kinds, "--count", 4, "--ng", 0, cwd=here)
     assert (done.code, done.err.strip()) == (0, "")
-    assert done.out == "labels: 12 parts, 28 crops, 0 defects\n"
+    assert done.out == "labels: 12 parts, 28 crops, 8 regions, 0 defects\n"
     yield here
     assert {path.name for path in here.iterdir()} == {"labels"}  # scoring writes nothing
 

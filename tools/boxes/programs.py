@@ -15,6 +15,7 @@ __all__ = ["PROGRAMS", "missing_packages", "need_programs", "run_program"]
 PROGRAMS = {
     "cpio": "cpio",
     "depmod": "kmod",
+    "dpkg-deb": "dpkg",
     "mcopy": "mtools",
     "mmd": "mtools",
     "mkfs.vfat": "dosfstools",

@@ -39,8 +39,9 @@ def render(
 ) -> None:
     """Render parts of the simulated line with their labels.
 
-    Writes PaddleOCR label files (det.txt of pictures, rec.txt of crops), COCO annotations of
-    boards, and the true verdict of every part. The folder appears when it is complete.
+    Writes PaddleOCR label files (det.txt of pictures, rec.txt of crops, regions.txt of parts of
+    one line as a station sees them), COCO annotations of boards, and the true verdict of every
+    part. The folder appears when it is complete.
 
     Example: lineguard data render labels --kind carton --kind cap --count 200
     """
@@ -60,12 +61,14 @@ def render(
                 "folder": str(folder),
                 "parts": made.parts,
                 "crops": made.crops,
+                "regions": made.regions,
                 "defects": made.defects,
             }
         )
         return
     console.print(
-        f"{folder}: {made.parts} parts, {made.crops} crops, {made.defects} defects",
+        f"{folder}: {made.parts} parts, {made.crops} crops, {made.regions} regions, "
+        f"{made.defects} defects",
         soft_wrap=True,
         highlight=False,
     )

@@ -38,10 +38,11 @@ MAX_PARTS = 1_000_000
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written: ``parts`` pictures, ``crops`` of lines, boxes of ``defects``."""
+    """What was written: pictures of ``parts``, ``crops``, ``regions``, boxes of ``defects``."""
 
     parts: int
     crops: int
+    regions: int
     defects: int
 
 
@@ -53,8 +54,10 @@ class _Set:
     suffix: str
     det: IO[str]
     rec: IO[str]
+    regions_file: IO[str]
     verdicts: IO[str]
     crops: int = 0
+    regions: int = 0
     images: list[dict[str, Any]] = field(default_factory=list)
     boxes: list[dict[str, Any]] = field(default_factory=list)
 
@@ -80,6 +83,15 @@ class _Set:
                 name = self.save(f"crops/{Path(path).stem}_{number}", crop)
                 self.rec.write(f"{name}\t{line.text}\n")
                 self.crops += 1
+
+    def add_region(self, path: str, image: Image, kind: str, lines: Sequence[TextLine]) -> None:
+        """The one line of a part as a station's region holds it: with all that is around it."""
+        if len(lines) == 1 and lines[0].text:
+            height, width = image.shape[:2]
+            x0, y0, x1, y1 = kind_named(kind).zone((width, height))
+            name = self.save(f"regions/{Path(path).stem}", image[y0:y1, x0:x1])
+            self.regions_file.write(f"{name}\t{lines[0].text}\n")
+            self.regions += 1
 
     def add_defects(self, path: str, image: Image, defects: Sequence[Defect]) -> None:
         """The annotations of a board."""
@@ -143,7 +155,9 @@ def render_dataset(
 
         images/carton_000000.jpg     the pictures
         crops/carton_000000_0.jpg    every legible line, straightened by its quad
+        regions/cap_000000.jpg       of parts of one legible line: what a station's region shows
         det.txt, rec.txt             PaddleOCR labels of pictures and of crops; ``###`` is illegible
+        regions.txt                  PaddleOCR labels of regions
         boards.json                  COCO annotations, if there are boards
         verdicts.txt                 picture TAB OK or NG TAB fault
 
@@ -176,14 +190,15 @@ def render_dataset(
     for kind in kinds:
         check(kind, seed, size or kind_named(kind).size, ng)
     with whole_or_absent(folder) as unfinished, _progress(count * len(kinds)) as step:
-        for name in ("images", "crops"):
+        for name in ("images", "crops", "regions"):
             (unfinished / name).mkdir()
         with (
             (unfinished / "det.txt").open("w", encoding="utf-8") as det,
             (unfinished / "rec.txt").open("w", encoding="utf-8") as rec,
+            (unfinished / "regions.txt").open("w", encoding="utf-8") as regions,
             (unfinished / "verdicts.txt").open("w", encoding="utf-8") as verdicts,
         ):
-            made = _Set(unfinished, f".{image_format}", det, rec, verdicts)
+            made = _Set(unfinished, f".{image_format}", det, rec, regions, verdicts)
             for kind in kinds:
                 for index in range(count):
                     _add_part(made, kind, seed, index, ng, size, one_job)
@@ -192,7 +207,7 @@ def render_dataset(
             categories = [{"id": i, "name": name} for i, name in enumerate(CLASSES, 1)]
             coco = {"images": made.images, "annotations": made.boxes, "categories": categories}
             (unfinished / "boards.json").write_text(json.dumps(coco), encoding="utf-8")
-    return Summary(count * len(kinds), made.crops, len(made.boxes))
+    return Summary(count * len(kinds), made.crops, made.regions, len(made.boxes))
 
 
 def _add_part(
@@ -212,3 +227,4 @@ def _add_part(
         made.add_defects(path, image, truth.defects)
     else:
         made.add_lines(path, image, truth.lines)
+        made.add_region(path, image, kind, truth.lines)

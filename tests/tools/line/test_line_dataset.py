@@ -35,6 +35,9 @@ def test_the_files_hold_what_was_drawn(tmp_path: Path) -> None:
     rec = dict(line.split("\t") for line in (folder / "rec.txt").read_text("utf-8").splitlines())
     verdicts = [line.split("\t") for line in (folder / "verdicts.txt").read_text().splitlines()]
     coco = json.loads((folder / "boards.json").read_text())
+    regions = dict(line.split("\t") for line in (folder / "regions.txt").read_text().splitlines())
+    assert len(regions) == summary.regions == len(list((folder / "regions").iterdir()))
+    assert {Path(name).stem.split("_")[0] for name in regions} == {"cap", "marker"}
     assert len(rec) == summary.crops == len(list((folder / "crops").iterdir()))
     assert len(coco["annotations"]) == summary.defects
     assert [c["name"] for c in coco["categories"]] == list(CLASSES)
@@ -52,6 +55,12 @@ def test_the_files_hold_what_was_drawn(tmp_path: Path) -> None:
                 x, y, w, h = a["bbox"]
                 assert [x, y, x + w, y + h] == pytest.approx(d.box.tolist(), abs=0.1)
             continue
+        region = f"regions/{Path(path).stem}.png"
+        single = truth.lines[0].text if len(truth.lines) == 1 else ""
+        assert regions.get(region, "") == single
+        if single:
+            x0, y0, x1, y1 = KINDS[kind].zone(image.shape[1::-1])
+            assert np.array_equal(load_image(folder / region), image[y0:y1, x0:x1])
         labels = json.loads(det[path])
         assert [label["transcription"] for label in labels] == [
             line.text or "###" for line in truth.lines
