@@ -103,7 +103,10 @@ def extract(disk: Path, folder: Path) -> None:
 
 def _read(path: Path) -> Iterator[_Write]:
     with path.open("rb") as log:
-        magic, _, count, sector = SUPERBLOCK.unpack(log.read(SUPERBLOCK.size))
+        head = log.read(SUPERBLOCK.size)
+        if not head:
+            return  # the power went before the board had begun with its disk
+        magic, _, count, sector = SUPERBLOCK.unpack(head)
         if (magic, sector) != (MAGIC, SECTOR):
             raise RuntimeError(f"{path}: is no log of writes")
         place, last = SECTOR, []

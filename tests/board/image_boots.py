@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,30 @@ def test_it_comes_up_by_itself_and_inspects(box: ImageBox, seconds: float) -> No
     (camera,) = state["cameras"]
     assert camera["name"] == "top"
     assert 1 <= state["shift"]["ng"] < state["shift"]["parts"]
+    print(
+        f"first start of the station to its first verdict: {_first_verdict(box):.1f} s of its clock"
+    )
     print(box.run("systemd-analyze; systemd-analyze critical-chain lineguard-station.service"))
     print(box.run("journalctl -b -o short-monotonic -u lineguard-station --no-pager | head -20"))
+    box.run("systemctl restart lineguard-station")
+    box.wait_inspecting(1)
+    print(f"started again: {_first_verdict(box):.1f} s")
     failed = box.run("systemctl --failed --plain --no-legend --no-pager")
     assert failed == ""
+
+
+def _first_verdict(box: ImageBox) -> float:
+    """Seconds from the start of the station to its first verdict after that."""
+    told = box.run(
+        "systemctl show lineguard-station --value -p ExecMainStartTimestamp --timestamp=us+utc"
+    )
+    start = datetime.strptime(told.strip(), "%a %Y-%m-%d %H:%M:%S.%f UTC")
+    how = "--station /var/lib/lineguard/station.toml --limit 1000 --json"
+    for record in reversed(json.loads(box.run(f"lineguard records query {how}"))["records"]):
+        seen = datetime.fromisoformat(record["time"]).replace(tzinfo=None) - start
+        if seen.total_seconds() > 0:
+            return seen.total_seconds() + float(record["latency_ms"]) / 1000
+    raise AssertionError("no part since the start")
 
 
 def test_only_its_data_can_be_written_and_takes_the_whole_card(box: ImageBox) -> None:

@@ -21,8 +21,12 @@ import cv2
 import numpy as np
 
 from edge.camera import open_camera
+from edge.service.system import PREFIX
 from models.errors import InputError
+from models.zoo import models_folder
 from tools.bench.station_plc import free_port
+from tools.boxes.payload import write_payload
+from tools.boxes.wheels import LOCK, PYTHONS, build_wheel, wheels_cache
 from tools.running import register_line
 
 __all__ = ["box_figures"]
@@ -50,12 +54,7 @@ SIZE = (1280, 960)
 PICTURES, RATE, DECODED = 4, 5, 25
 """Of each camera; how many of them it gives a second; how often each is decoded to be timed."""
 
-BOX_PYTHON = os.environ.get("BOX_PYTHON", "python3.11")
-"""The oldest that ``locks/box.txt`` is for."""
-
 LINEGUARD = str(Path(sys.executable).with_name("lineguard"))
-
-ROOT = Path(__file__).parents[2]
 
 STATION = """
 [station]
@@ -273,36 +272,30 @@ def _memory(pid: int) -> dict[str, float]:
 
 
 def _install(folder: Path, progress: Progress) -> dict[str, Any]:
-    """Megabytes of a box: what ``locks/box.txt`` and our wheel put into a fresh environment."""
-    from models.zoo import resolve
-
-    environment = folder / "venv"
-    python = str(environment / "bin" / "python")
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps"]
-    lock = str(ROOT / "locks" / "box.txt")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "wheel")]
+    """Megabytes that the ARM64 package puts on a box, with the byte code that is made there."""
+    root = folder / "root"
     steps: list[Callable[[], object]] = [
-        lambda: subprocess.run(build, cwd=ROOT, **_ASKED),
-        lambda: subprocess.run([BOX_PYTHON, "-m", "venv", str(environment)], **_ASKED),
-        lambda: subprocess.run([*install, "--require-hashes", "-r", lock], **_ASKED),
-        lambda: subprocess.run([*install, *map(str, (folder / "wheel").glob("*.whl"))], **_ASKED),
-        lambda: subprocess.run(
-            [python, "-m", "pip", "uninstall", "-qy", "pip", "setuptools"], **_ASKED
+        lambda: write_payload(
+            root,
+            architecture="arm64",
+            python=PYTHONS["bookworm"],
+            wheel=build_wheel(folder),
+            lock=LOCK,
+            models=models_folder(),
+            cache=wheels_cache(),
         ),
+        lambda: subprocess.run([sys.executable, "-m", "compileall", "-q", str(root)], **_ASKED),
     ]
     for step in progress(steps, "install"):
         step()
-    names = ("ppocrv4-det-onnx", "ppocrv4-rec-onnx", "ppocr-cls-onnx", "ppocr-keys")
-    models = sum(resolve(f"zoo:{name}").stat().st_size for name in names)
-    libraries = _size(environment)
-    largest = sorted(
-        ((path.name, _size(path)) for path in environment.glob("lib/python*/site-packages/*")),
-        key=lambda pair: -pair[1],
-    )[:5]
-    shutil.rmtree(environment)
+    prefix = root / PREFIX.relative_to("/")
+    parts = [*prefix.glob("lib/python*/site-packages/*"), prefix / "models"]
+    sizes = {path.name: _size(path) for path in parts}
+    largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:5]
+    everything = _size(root)
+    shutil.rmtree(root)
     return {
-        "all_mb": round((libraries + models) / 1e6, 1),
-        "models_mb": round(models / 1e6, 1),
+        "all_mb": round(everything / 1e6, 1),
         "largest": {name: round(size / 1e6, 1) for name, size in largest},
     }
 

@@ -32,8 +32,8 @@ def box_section(section: dict[str, Any]) -> str:
         "cameras whose pictures, 1280x960 and 320x320, are decoded five times a second; records "
         f"and display. Memory is after {memory['parts']} parts in a minute, medians of fresh "
         "processes for the start; the very first start tries each model in a process of its own. "
-        f"Installed: Python itself left out; models {install['models_mb']} MB beside those in the "
-        f"wheel; the largest, in MB: {largest}.\n\n"
+        "Installed: what the package for ARM64 and Debian 12 brings, and the byte code that is "
+        f"made of it; the largest, in MB: {largest}.\n\n"
         + table(["what", "measured", "goal"], rows)
         + "\n"
         + caption(section)

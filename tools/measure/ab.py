@@ -16,6 +16,7 @@ from tools.measure.document import Document, Figure, Scenario
 from tools.measure.machine import Monitor, machine_facts, peak_memory
 from tools.measure.run import moments, stamp
 from tools.measure.session import Interrupted, Worker
+from tools.measure.steady import warm_rounds
 
 __all__ = ["PER_ROUND", "ROUNDS", "against", "compare_documents", "measure_ab", "plan_rounds"]
 
@@ -27,7 +28,11 @@ SETTLE = 1
 """Queries of each round that do not count: the other's weights are still in the caches."""
 
 WARM = 10
-"""Queries of each before the first round."""
+"""Queries of each before the first round: more warm-up than that is looked for."""
+
+UNSTEADY = (
+    "it never became steady: both ran in turn, so that their ratio holds, but no time by itself"
+)
 
 LEAST = 10
 """Rounds, fewer of which say nothing."""
@@ -123,8 +128,10 @@ def measure_ab(
     finally:
         for worker in workers:
             worker.close()
-    found = compare_rounds(*took)
-    queries = len(took[0]) * per_round
+    warming = warm_rounds(*took)
+    steady = [side[warming or 0 :] for side in took]
+    found = compare_rounds(*steady)
+    queries = len(steady[0]) * per_round
     scenario = Scenario(name="SingleStream", seconds=0, queries=queries)
     machine = machine_facts()
     notes = [
@@ -133,7 +140,9 @@ def measure_ab(
         if "MLPerf" not in note  # its rules know no comparison
     ]
     notes += [monitor.throttled] if monitor.throttled else []
-    figures, missing = _figures(found, np.concatenate(took[0]), np.concatenate(took[1]))
+    notes += [UNSTEADY] if warming is None else []
+    notes += [f"warm-up: the first {warming} of {len(took[0])} rounds"] if warming else []
+    figures, missing = _figures(found, *map(np.concatenate, steady))
     for name, peak in zip("ab", peaks, strict=True):
         if peak is not None:
             figures[f"{name}.memory.peak"] = Figure(value=peak, low=peak, high=peak, unit="MB")

@@ -8,6 +8,7 @@ warm-up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from tools.measure.stats import CONFIDENCE, Interval, block_numbers, resample, resampled_percentiles
 
-__all__ = ["Steady", "drift", "find_steady"]
+__all__ = ["Steady", "drift", "find_steady", "warm_rounds"]
 
 BATCH = 5
 """MSER-5's."""
@@ -62,6 +63,20 @@ def find_steady(took: Floats) -> Steady:
     if best > count // 2:
         return Steady(0, False)
     return Steady(best * BATCH, True)
+
+
+def warm_rounds(a: Sequence[Floats], b: Sequence[Floats]) -> int | None:
+    """How many rounds of a comparison pass until both sides are steady; ``None`` if one never is.
+
+    Parameters
+    ----------
+    a, b
+        Latencies ``(N,) float64`` of each round.
+    """
+    sides = [find_steady(np.concatenate(side)) for side in (a, b)]
+    if not all(side.found for side in sides):
+        return None
+    return -(-max(side.start for side in sides) // len(a[0]))
 
 
 def drift(starts: Floats, took: Floats) -> tuple[Interval, float] | None:

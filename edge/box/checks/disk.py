@@ -81,8 +81,15 @@ def _writable(name: str, folder: Path, mount: _Mount | None, writes: bool) -> It
         else:
             yield fine(label, f"{mount.point} is read-only, and nothing of ours is written there")
     elif name != "system" and not os.access(folder, os.W_OK):
-        mend = f"run this as the user of the station, or `sudo chown -R {user()} {folder}`"
-        zh = f"用户 {user()} 不能写入 {folder}：请用 chown 将其交给运行工位的用户"
+        try:
+            owner = folder.owner()
+        except (KeyError, OSError):  # a number without a name; or the folder is gone
+            owner = "root"
+        if owner == "root":
+            mend = f"give it to the user of the station: `sudo chown -R USER {folder}`"
+        else:
+            mend = f"run this as its owner: `sudo -u {owner} lineguard box doctor`"
+        zh = f"用户 {user()} 不能写入 {folder}（所有者：{owner}）：请以工位用户运行"
         yield warn(label, f"{folder} may not be written by {user()}", mend, zh)
 
 

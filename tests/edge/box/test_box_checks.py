@@ -175,6 +175,22 @@ def test_a_read_only_system_with_a_disk_for_its_state_is_as_it_should_be(tmp_pat
     assert fault.startswith("disk (state): /var/lib/lineguard is read-only")
 
 
+def test_a_stranger_is_told_whose_the_state_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_board(tmp_path, "rpi4")
+    state = tmp_path / "var/lib/lineguard"
+    state.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != state)  # root may all
+    for owner, mend in (
+        ("lineguard", "run this as its owner: `sudo -u lineguard lineguard box doctor`"),
+        ("root", f"give it to the user of the station: `sudo chown -R USER {state}`"),
+    ):
+        monkeypatch.setattr(Path, "owner", lambda path, owner=owner: owner)
+        (found,) = (each for each in look(check_disks, case_of(root)) if each.level == "warning")
+        assert (found.name, found.mend) == ("disk (state)", mend)
+
+
 @pytest.mark.parametrize(
     ("life", "spare", "level"),
     [

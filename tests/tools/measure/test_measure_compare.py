@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tools.measure.ab import PER_ROUND, ROUNDS
 from tools.measure.compare import a12, compare_apart, compare_rounds, size_word
+from tools.measure.steady import warm_rounds
 
 Floats = NDArray[np.float64]
 
@@ -43,11 +44,16 @@ def interleaved(rng: np.random.Generator, ratio: float) -> tuple[list[Floats], l
     return list(a), list(b)
 
 
+def answer_of(ratio: float, *seed: int) -> str:
+    """What the bench says, which leaves out what it takes for warm-up."""
+    a, b = interleaved(np.random.default_rng(seed), ratio)
+    start = warm_rounds(a, b) or 0
+    return compare_rounds(a[start:], b[start:]).answer
+
+
 @pytest.mark.slow
 def test_equal_ones_are_seldom_called_different() -> None:
-    answers = [
-        compare_rounds(*interleaved(np.random.default_rng([1, n]), 1.0)).answer for n in range(RUNS)
-    ]
+    answers = [answer_of(1.0, 1, n) for n in range(RUNS)]
     wolf = RUNS - answers.count("cannot tell")
     assert wolf <= 0.05 * RUNS
 
@@ -55,13 +61,20 @@ def test_equal_ones_are_seldom_called_different() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("ratio", "answer"), [(1.03, "slower"), (1 / 1.03, "faster")])
 def test_three_percent_are_found(ratio: float, answer: str) -> None:
-    answers = [
-        compare_rounds(*interleaved(np.random.default_rng([2, n]), ratio)).answer
-        for n in range(RUNS // 2)
-    ]
-    assert answers.count(answer) >= 0.9 * len(answers)  # type: ignore[arg-type]
+    answers = [answer_of(ratio, 2, n) for n in range(RUNS // 2)]
+    assert answers.count(answer) >= 0.9 * len(answers)
     wrong = {"slower": "faster", "faster": "slower"}[answer]
-    assert answers.count(wrong) == 0  # type: ignore[arg-type]
+    assert answers.count(wrong) == 0
+
+
+def test_rounds_before_the_steady_state_are_told() -> None:
+    rng = np.random.default_rng(4)
+    a, b = (list(10 + rng.normal(0, 0.1, (60, 10))) for _ in range(2))
+    warming = list(np.linspace(1.5, 1.05, 8)[:, None] * np.ones(10))
+    assert warm_rounds(a, b) in range(3)
+    assert warm_rounds([f * r for f, r in zip(warming, a, strict=False)] + a[8:], b) in range(8, 12)
+    climbing = [r * f for r, f in zip(a, np.linspace(1, 2, 60), strict=True)]
+    assert warm_rounds(climbing, b) is None
 
 
 def test_single_queries_would_cry_wolf() -> None:
