@@ -137,25 +137,28 @@ class ImageBox:
             time.sleep(0.5)
         raise TimeoutError(f"it does not inspect after {seconds:g} s:\n{self.said}")
 
-    def run(self, command: str, seconds: float = 300.0) -> str:
+    def run(self, command: str, seconds: float = 900.0) -> str:
         """Run a command as root, by SSH; gives its standard output.
 
         Raises
         ------
         RuntimeError
-            It ends with another exit code than 0.
+            It ends with another exit code than 0, or not in time.
         """
         how = ["-i", str(self._key), "-p", str(self._ports["ssh"]), "-o", "BatchMode=yes"]
         how += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
         how += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=900"]
-        done = subprocess.run(
-            [find("ssh"), *how, "root@127.0.0.1", command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [find("ssh"), *how, "root@127.0.0.1", command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"{command}: not done within {seconds:g} s") from error
         if done.returncode:
             raise RuntimeError(
                 f"{command}: exit code {done.returncode}:\n{done.stdout}{done.stderr}"
