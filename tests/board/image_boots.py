@@ -77,7 +77,7 @@ def _first_verdict(box: ImageBox) -> float:
         "systemctl show lineguard-station --value -p ExecMainStartTimestamp --timestamp=us+utc"
     )
     start = datetime.strptime(told.strip(), "%a %Y-%m-%d %H:%M:%S.%f UTC")
-    how = "--station /var/lib/lineguard/station.toml --limit 1000 --json"
+    how = "/var/lib/lineguard/station.toml --limit 1000 --json"
     for record in reversed(json.loads(box.run(f"lineguard records query {how}"))["records"]):
         seen = datetime.fromisoformat(record["time"]).replace(tzinfo=None) - start
         if seen.total_seconds() > 0:
