@@ -113,7 +113,7 @@ def _make(folder: Path) -> None:
         cut_part(station / "parts" / name, x, y)
     make_image(
         "qemu-virt",
-        folder / "box.img",
+        Path(os.path.relpath(folder / "box.img")),  # as one types it
         station=station,
         trusted=factory.trusted,
         keys=folder / "id.pub",

@@ -125,8 +125,9 @@ def make_image(
     trusted_keys = [] if trusted is None else _trusted(trusted)
     logins = None if keys is None else _read_keys(keys)
     need_programs()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="lineguard-image-", dir=out.parent) as name:
+    folder = out.absolute().parent  # some programs are run in folders of their own
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lineguard-image-", dir=folder) as name:
         scratch = Path(name)
         tell("the program, for the box's Python")
         when = _write_added(scratch, station, trusted_keys, logins)
@@ -140,7 +141,7 @@ def make_image(
         files = _start(scratch, board, ident, when)
         _write_disk(scratch, files, ident, when, megabytes)
         if oci is not None:
-            _write_oci(scratch, oci, when)
+            _write_oci(scratch, oci.absolute(), when)
         shutil.move(scratch / "disk.img", out)
     return Image(board, out, out.stat().st_size, _hash(out), ident, oci)
 
