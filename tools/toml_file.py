@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge.station.lines import KeyPath, line_of, locate
+from edge.station.lines import KeyPath, at_line, line_of, locate
 from edge.station.words import lookup, show, show_path, suggest
 from models.errors import ConfigError
 from models.nearest import nearest
@@ -164,7 +164,7 @@ def tell_faults(name: str, text: str, raw: Mapping[str, Any], faults: Iterable[F
     for line, place, words in sorted(placed, key=lambda one: one[0])[:MAX_FAULTS]:
         value = None if "unknown key" in words else show(lookup(raw, place))
         equals = "" if value is None else f" = {value}"
-        told.append(printable(f"{name}:{line}: {show_path(place)}{equals}: {words}"))
+        told.append(printable(f"{at_line(name, line)}: {show_path(place)}{equals}: {words}"))
     return told
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import sys
 from typing import TypeAlias
 
-import tree_sitter_toml
-from tree_sitter import Language, Node, Parser
+try:
+    import tree_sitter_toml
+    from tree_sitter import Language, Node, Parser
+except ImportError:  # nobody builds it for 32-bit boards: faults are told without their lines
+    tree_sitter_toml = None  # type: ignore[assignment]
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["KeyPath", "line_of", "locate"]
+__all__ = ["KeyPath", "at_line", "line_of", "locate"]
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Keys and positions in arrays, from the top: ``("cameras", 0, "name")``."""
@@ -33,6 +36,8 @@ def locate(text: str) -> dict[KeyPath, int]:
     2
     """
     lines: dict[KeyPath, int] = {}
+    if tree_sitter_toml is None:
+        return lines
     sizes: dict[KeyPath, int] = {}  # arrays of tables, and how many they hold so far
     parser = Parser(Language(tree_sitter_toml.language()))
     for node in parser.parse(text.encode("utf-8")).root_node.named_children:
@@ -44,6 +49,11 @@ def locate(text: str) -> dict[KeyPath, int]:
                 if child.type == "pair":
                     _pair(child, path, lines)
     return lines
+
+
+def at_line(name: str, line: int) -> str:
+    """``station.toml:12``; the name alone where lines are not known."""
+    return name if tree_sitter_toml is None else f"{name}:{line}"
 
 
 def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int:

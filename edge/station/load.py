@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from edge.judge.rules import Rule
 from edge.station.bundle import ActiveBundle, active_bundle
 from edge.station.check import Draft, check
-from edge.station.lines import KeyPath, line_of, locate
+from edge.station.lines import KeyPath, at_line, line_of, locate
 from edge.station.schema import Camera, Model, Region, Station
 from edge.station.words import lookup, plain_path, reason, show, show_path, table_of
 from models.errors import BundleError, ConfigError, StorageError
@@ -203,7 +203,7 @@ def _tell(
     for line, place, words in placed[:MAX_FAULTS]:
         value = None if "unknown key" in words else show(lookup(raw, place))
         equals = "" if value is None else f" = {value}"
-        told.append(_printable(f"{name}:{line}: {show_path(place)}{equals}: {words}"))
+        told.append(_printable(f"{at_line(name, line)}: {show_path(place)}{equals}: {words}"))
     if len(placed) > MAX_FAULTS:
         told.append(f"{name}: and {len(placed) - MAX_FAULTS} faults more: mend these first")
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,10 @@ def test_every_key_of_the_project_s_own_files_has_a_place(file: Path) -> None:
         ("[x.a]\n[x]\nb=1", ("x", "b"), 3),
         ("a = '''\n\n'''\nb = 1", ("b",), 4),
         ("\n\n[ a . b ]", ("a", "b"), 3),
+        ('a = """\n\\"""#[\n"""""\nb = 1', ("b",), 4),
+        ("a = '''\n'''''\nb = 1", ("b",), 3),
+        ('a = ["]", \'"\', # [\n1979-05-27 07:32:00.5, 1.5e+3]\nb = 1', ("b",), 3),
+        ("a = [[[[[[[[[[\n1]]]]]]]]]]\nb = 1", ("b",), 3),
         ("a = 1", ("a", "no", "such"), 1),
         ("a = 1", ("b",), 1),
         ("# é\n雪 = 1" if False else "# é雪\n\nb = 1", ("b",), 3),
@@ -62,3 +67,19 @@ def test_every_key_of_the_project_s_own_files_has_a_place(file: Path) -> None:
 def test_odd_layouts(text: str, path: KeyPath, line: int) -> None:
     assert line_of(locate(text), path) == line
     tomllib.loads(text)
+
+
+def test_without_tree_sitter_faults_are_told_without_lines(tmp_path: Path) -> None:
+    """As on a 32-bit board."""
+    station = tmp_path / "station.toml"
+    station.write_text("[station]\nname = 5\n")
+    script = (
+        "import sys; sys.modules['tree_sitter_toml'] = None\n"
+        "from edge.station.load import load_station\n"
+        "try: load_station(__import__('pathlib').Path(sys.argv[1]))\n"
+        "except Exception as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, station], capture_output=True, text=True, check=True
+    )
+    assert f"{station}: station.name = 5: " in done.stdout
