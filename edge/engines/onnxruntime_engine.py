@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -33,6 +34,12 @@ _QUANTISED = re.compile(
     re.DOTALL,
 )
 _CAST_TO_FP16 = b"\x0a\x02to\x18\x0a"
+
+# y = x, operator set 13.
+_TINY = (
+    b'\x08\x07:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
 
 
 def onnx_precision(data: bytes, io_types: set[str]) -> Precision:
@@ -75,6 +82,8 @@ class OnnxRuntimeEngine:
             raise EngineError(
                 f"{path}: ONNX Runtime is not installed ({error}): pip install 'lineguard[box]'"
             ) from error
+        if "/dist-packages/" in onnxruntime.__file__:
+            _begin_quietly()
         self.version: str = onnxruntime.__version__
         self.threads = threads
         self._path = path
@@ -135,6 +144,24 @@ def _share_arena() -> str:
     except Exception:  # another part of this program has registered one, or this build has none
         return "0"
     return "1"
+
+
+@cache
+def _begin_quietly() -> None:
+    """Open a first model with nothing of standard error shown.
+
+    Debian's build knows every operator twice, and says so of each, 567 lines, with the first model.
+    """
+    import onnxruntime
+
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        onnxruntime.InferenceSession(_TINY, providers=["CPUExecutionProvider"])
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _spec(node: Any) -> TensorSpec:

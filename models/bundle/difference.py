@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import bsdiff4  # type: ignore[import-untyped]
 import zstandard
 
 from models.bundle.archive import Bundle
 from models.bundle.manifest import Manifest
+
+try:
+    import bsdiff4  # type: ignore[import-untyped]
+except ImportError:  # on a 32-bit box, which takes patches, and makes none
+    bsdiff4 = None
 
 __all__ = ["Coding", "FileChange", "changed_fields", "changed_files", "encode"]
 
@@ -58,11 +62,12 @@ def encode(content: bytes, base: bytes | None = None) -> tuple[Coding, bytes]:
 
     Returns
     -------
-    ``raw``: the content; ``zstd``: compressed; ``bsdiff``: zstd of a bsdiff4 patch on ``base``.
+    ``raw``: the content; ``zstd``: compressed; ``bsdiff``: zstd of a bsdiff4 patch on ``base``,
+    where the package ``bsdiff4`` is.
     """
     ways: list[tuple[Coding, bytes]] = [("raw", content)]
     ways.append(("zstd", zstandard.ZstdCompressor(level=LEVEL).compress(content)))
-    if base and len(base) + len(content) <= MAX_DELTA:
+    if base and bsdiff4 is not None and len(base) + len(content) <= MAX_DELTA:
         packer = zstandard.ZstdCompressor(level=PATCH_LEVEL)
         ways.append(("bsdiff", packer.compress(bsdiff4.diff(base, content))))
     return min(ways, key=lambda way: len(way[1]))

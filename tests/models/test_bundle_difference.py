@@ -49,6 +49,11 @@ def test_a_patch_is_not_tried_on_what_would_take_too_much_memory(
     assert encode(RETRAINED, NOISE)[0] == "zstd"
 
 
+def test_where_no_patch_can_be_made_it_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.bundle.difference.bsdiff4", None)
+    assert encode(RETRAINED, NOISE)[0] == "zstd"
+
+
 def test_every_path_of_both(tmp_path: Path) -> None:
     old = {**PAYLOAD, "pcb/det.onnx": NOISE, "notes.txt": b"gone", "a.txt": b"moved"}
     new = {**PAYLOAD, "pcb/det.onnx": RETRAINED, "b.txt": b"moved", "c.txt": b"?"}

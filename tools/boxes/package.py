@@ -17,7 +17,7 @@ from edge.service.system import PREFIX, configuration, script
 from models.errors import InputError
 from tools.boxes.payload import build_time, settle, write_payload
 from tools.boxes.programs import run_program
-from tools.boxes.wheels import PYTHONS
+from tools.boxes.wheels import FROM_DEBIAN, PYTHONS, Target
 
 __all__ = ["Package", "build_package"]
 
@@ -156,6 +156,8 @@ def build_package(
     """
     if debian not in RELEASES:
         raise InputError(f"{debian}: no release that is known: choose of {', '.join(RELEASES)}")
+    target = Target(architecture, PYTHONS[debian])
+    packages = sorted(FROM_DEBIAN.values()) if target.narrow else ()
     when = build_time(wheel)
     upstream = wheel.name.split("-")[1]
     version = f"{upstream}+deb{RELEASES[debian]}"
@@ -177,7 +179,7 @@ def build_package(
             "version": version,
             "architecture": architecture,
             "size": -(-installed // 1024),
-            "depends": ", ".join((f"python{PYTHONS[debian]}", *NEEDS)),
+            "depends": ", ".join((f"python{target.python}", *packages, *NEEDS)),
         }
         _write_control(root, CONTROL.format(**values))
         settle(root, sorted(root.rglob("*")), when)

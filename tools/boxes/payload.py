@@ -46,7 +46,7 @@ def write_payload(
     root
         Folder that stands for ``/``; made if missing. What is there already is left alone.
     architecture
-        As Debian names it: ``arm64`` or ``amd64``.
+        As Debian names it: ``arm64``, ``armhf`` or ``amd64``.
     python
         Of the box: ``3.11`` or ``3.13``.
     wheel
@@ -119,7 +119,8 @@ def _write(
     for name, text in (system_files() | configuration()).items():
         yield _put(root / name, text)
     # A virtual environment, made by hand: Python finds it by this file (PEP 405).
-    venv = "home = /usr/bin\ninclude-system-site-packages = false\n"
+    system = "true" if target.narrow else "false"  # ours come first, Debian's second
+    venv = f"home = /usr/bin\ninclude-system-site-packages = {system}\n"
     yield _put(prefix / "pyvenv.cfg", f"{venv}version = {target.python}\n")
     yield _link(prefix / "bin/python3", f"/usr/bin/python{target.python}")
     yield _link(root / "usr/bin/lineguard", f"{PREFIX}/bin/lineguard")

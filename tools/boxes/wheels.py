@@ -24,7 +24,10 @@ from models.errors import DeviceError, InputError
 
 __all__ = [
     "ARCHITECTURES",
+    "FROM_DEBIAN",
+    "INSTEAD_FOR_32_BITS",
     "LOCK",
+    "NOT_FOR_32_BITS",
     "PYTHONS",
     "Target",
     "build_wheel",
@@ -38,14 +41,40 @@ SOURCE = Path(__file__).resolve().parents[2]
 
 LOCK = SOURCE / "locks/box.txt"
 
-ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
-"""Debian's names of processors, and the kernel's; docs/box.md says what 32 bits lack."""
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l"}
+"""Debian's names of processors, and the kernel's."""
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 """Releases of Debian, and the Python of each."""
 
 GLIBC = range(17, 37)
 """Minor versions that wheels may ask for: Debian 12 has 2.36."""
+
+FROM_DEBIAN = {
+    "cffi": "python3-cffi-backend",
+    "cryptography": "python3-cryptography",
+    "gpiod": "python3-libgpiod",
+    "numpy": "python3-numpy",
+    "onnxruntime": "python3-onnxruntime",
+    "opencv-python-headless": "python3-opencv",
+    "protobuf": "python3-protobuf",
+    "pydantic": "python3-pydantic",
+    "pydantic-core": "python3-pydantic-core",
+    "rapidfuzz": "python3-rapidfuzz",
+    "zstandard": "python3-zstandard",
+}
+"""What the registries have no wheels of for 32 bits, and Debian 13 has. pydantic itself has no
+compiled part, but takes one release of its core and no other."""
+
+NOT_FOR_32_BITS = frozenset({"bsdiff4", "tree-sitter", "tree-sitter-toml"})
+"""Nobody has them for 32 bits, and a box does without: it applies patches, but makes none."""
+
+INSTEAD_FOR_32_BITS = {
+    "cbor2": "cbor2==5.9.0"
+    " --hash=sha256:27695cbd70c90b8de5c4a284642c2836449b14e2c2e07e3ffe0744cb7669a01b\n"
+}
+"""The last one with a wheel that needs no compiler. Debian 13's, 5.6.5, does not write the
+shortest form of every float, which a manifest must have."""
 
 PURE = frozenset({"cobs"})
 """Has no wheel for ARM, and does the same without its part in C: built here without a compiler."""
@@ -79,6 +108,16 @@ class Target:
         if self.python not in PYTHONS.values():
             known = ", ".join(PYTHONS.values())
             raise InputError(f"Python {self.python}: Debian has none: choose of {known}")
+        if self.narrow and self.python != PYTHONS["trixie"]:
+            raise InputError(
+                f"{self.architecture}: Debian 12 (bookworm) has no ONNX Runtime for 32 bits: "
+                "choose Debian 13 (trixie)"
+            )
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it has 32 bits: then what is compiled comes from Debian."""
+        return self.architecture == "armhf"
 
     @property
     def machine(self) -> str:
@@ -115,6 +154,8 @@ def fetch_wheels(
 ) -> list[Path]:
     """Bring what a lock file asks for; kept in ``cache`` for the next time.
 
+    For 32 bits that is what has no compiled part: the rest is Debian's, see :data:`FROM_DEBIAN`.
+
     Parameters
     ----------
     lock
@@ -133,9 +174,11 @@ def fetch_wheels(
     InputError
         The lock file cannot be read.
     """
-    wanted = {
-        name: line for name, line in _requirements(lock, target).items() if name not in without
-    }
+    wanted = _requirements(lock, target)
+    if target.narrow:
+        without = {*without, *FROM_DEBIAN, *NOT_FOR_32_BITS}
+        wanted |= {name: line for name, line in INSTEAD_FOR_32_BITS.items() if name in wanted}
+    wanted = {name: line for name, line in wanted.items() if name not in without}
     text = "".join(wanted.values())
     key = hashlib.sha256(f"{target}\n{text}".encode()).hexdigest()[:16]
     folder = cache / key

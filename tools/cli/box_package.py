@@ -13,7 +13,7 @@ __all__ = ["package"]
 
 
 def package(
-    architecture: Literal["arm64", "amd64"] = typer.Option("arm64", help="Of the box."),
+    architecture: Literal["arm64", "armhf", "amd64"] = typer.Option("arm64", help="Of the box."),
     debian: Literal["bookworm", "trixie"] = typer.Option("bookworm", help="That the box runs."),
     out: Path = typer.Option(Path(), help="Folder that the package is written to."),
     models: bool = typer.Option(True, help="With the models that read print."),

@@ -35,7 +35,7 @@ def check_processor(case: Case) -> Iterator[Finding]:
         yield warn(
             "programs",
             f"are 32-bit under a 64-bit kernel ({profile.machine})",
-            "install the 64-bit system: ONNX Runtime has no package for 32 bits",
+            "install the 64-bit system: as it is, bundles for arm64 are refused",
             f"64 位内核（{profile.machine}）上运行的是 32 位程序：请安装 64 位系统",
         )
     online = cpu_list(root.line("sys/devices/system/cpu/online"))

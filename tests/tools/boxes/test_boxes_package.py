@@ -13,7 +13,14 @@ from needs_lab import needs
 
 from models.errors import DeviceError, InputError
 from tools.boxes.package import build_package
-from tools.boxes.wheels import Target, fetch_wheels, unpack_wheel
+from tools.boxes.wheels import (
+    FROM_DEBIAN,
+    INSTEAD_FOR_32_BITS,
+    LOCK,
+    Target,
+    fetch_wheels,
+    unpack_wheel,
+)
 
 DEB = "/usr/bin/dpkg-deb"
 WHEN = (2024, 2, 29, 12, 0, 0)
@@ -149,6 +156,36 @@ def test_a_package_is_what_a_box_needs_and_nothing_else(shelf: Path, tmp_path: P
         assert text.startswith("#!/bin/sh\nset -e\n")
 
 
+def test_a_package_for_32_bits_takes_from_debian_what_is_compiled(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(DEB, "dpkg")
+    monkeypatch.setattr("tools.boxes.wheels.FROM_DEBIAN", {"beta": "python3-beta"})
+    monkeypatch.setattr("tools.boxes.package.FROM_DEBIAN", {"beta": "python3-beta"})
+    monkeypatch.setattr("tools.boxes.wheels.NOT_FOR_32_BITS", {"gamma"})
+    older = wheel(shelf, "alpha", PURE, {"alpha/old.py": ""}, "0.9")
+    digest = hashlib.sha256(older.read_bytes()).hexdigest()
+    instead = {"alpha": f"alpha==0.9 --hash=sha256:{digest}\n", "delta": "delta==1.0\n"}
+    monkeypatch.setattr("tools.boxes.wheels.INSTEAD_FOR_32_BITS", instead)
+    path = build(shelf, tmp_path / "out", "trixie", "armhf")
+    assert path.name == "lineguard_0.1.0+deb13_armhf.deb"
+    site = "./opt/lineguard/lib/python3.13/site-packages"
+    below = {name for name in listed(path) if name.startswith(site) and "dist-info" not in name}
+    wanted = ("alpha", "alpha/old.py", "tools", "tools/cli.py")
+    assert below == {site, *(f"{site}/{name}" for name in wanted)}
+    assert "\nDepends: python3.13, python3-beta, libc6" in told("--field", path)
+    config = "./opt/lineguard/pyvenv.cfg"
+    assert "include-system-site-packages = true\n" in content(path, config)
+    board = build(shelf, tmp_path / "other", "bookworm", "arm64")
+    assert "include-system-site-packages = false\n" in content(board, config)
+
+
+def test_what_debian_shall_have_is_in_the_lock_file() -> None:
+    lines = LOCK.read_text("utf-8").splitlines()
+    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    assert {*FROM_DEBIAN, *INSTEAD_FOR_32_BITS} <= pinned
+
+
 def test_the_same_inputs_give_the_same_bytes(shelf: Path, tmp_path: Path) -> None:
     needs(DEB, "dpkg")
     first = build(shelf, tmp_path / "first").read_bytes()
@@ -163,8 +200,12 @@ def test_the_same_inputs_give_the_same_bytes(shelf: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("how", "says"),
     [
+        (
+            {"architecture": "armhf"},
+            r"armhf: Debian 12 \(bookworm\) has no ONNX Runtime for 32 bits: choose Debian 13",
+        ),
         ({"debian": "buster"}, "buster: no release that is known: choose of bookworm, trixie"),
-        ({"architecture": "mips"}, "mips: no such architecture: there are amd64, arm64"),
+        ({"architecture": "mips"}, "mips: no such architecture: there are amd64, arm64, armhf"),
     ],
 )
 def test_a_box_that_there_is_not(
@@ -177,6 +218,15 @@ def test_a_box_that_there_is_not(
 def told(*args: object) -> str:
     done = subprocess.run([DEB, *map(str, args)], capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def content(path: Path, name: str) -> str:
+    """Text of a member of a package."""
+    done = subprocess.run([DEB, "--fsys-tarfile", path], capture_output=True, check=True)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        file = archive.extractfile(name)
+        assert file is not None
+        return file.read().decode()
 
 
 def listed(path: Path) -> dict[str, tarfile.TarInfo]:

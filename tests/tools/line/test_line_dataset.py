@@ -59,7 +59,8 @@ def test_the_files_hold_what_was_drawn(tmp_path: Path) -> None:
         single = truth.lines[0].text if len(truth.lines) == 1 else ""
         assert regions.get(region, "") == single
         if single:
-            x0, y0, x1, y1 = KINDS[kind].zone(image.shape[1::-1])
+            height, width = image.shape[:2]
+            x0, y0, x1, y1 = KINDS[kind].zone((width, height))
             assert np.array_equal(load_image(folder / region), image[y0:y1, x0:x1])
         labels = json.loads(det[path])
         assert [label["transcription"] for label in labels] == [
