@@ -1,7 +1,7 @@
 """The image of ``lineguard box image``, started from its disk alone, and losing power.
 
-Not one of the tests that pytest finds by itself: ``make board-test`` runs it, a quarter of an hour
-on a quiet machine. ``docs/image.md`` says what it shows.
+Not one of the tests that pytest finds by itself: ``make board-test`` runs it, in under half an
+hour. ``docs/image.md`` says what it shows.
 """
 
 from __future__ import annotations
