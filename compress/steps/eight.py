@@ -13,7 +13,7 @@ from compress.measure import feeds_of
 from compress.metrics import Feeds
 from compress.quantise.observe import Observed, observe
 from compress.quantise.onnx import quantise_onnx
-from compress.quantise.sensitivity import choose_skip, layer_noises
+from compress.quantise.sensitivity import choose_skip, layer_noises, worst_layers
 from compress.recipe import Method, Quantise
 from compress.result import LayerSensitivity
 from compress.ship import Made
@@ -27,8 +27,8 @@ QUANTISED = "model.int8.onnx"
 
 VERSION = 3
 
-NOISE_PICTURES = 4
-"""That layers are put in order by; more order them alike."""
+NOISE_PICTURES = 8
+"""That layers are put in order by, from all over the calibration set."""
 
 BITS = 8.0
 
@@ -60,10 +60,9 @@ def onnx_files(work: Work, best: Model, against: Model, asked: Quantise | None) 
     return made
 
 
-def layer_noise(work: Work, model: Model, against: Model) -> dict[str, float]:
+def layer_noise(work: Work, model: Model, against: Model, method: Method) -> dict[str, float]:
     """How much each layer minds eight bits: the noise of the outputs when it alone has them."""
-    eight = _Eight(work, model, against)
-    return eight.noises
+    return _Eight(work, model, against).noises(method)
 
 
 def _quantised(work: Work, asked: Quantise, model: Model, against: Model) -> Model | None:
@@ -76,11 +75,11 @@ def _quantised(work: Work, asked: Quantise, model: Model, against: Model) -> Mod
             break
         tried.append((method, eight.plain(method, asked.skip)))
     method, best = max(tried, key=lambda each: each[1].verdict.margin)
-    passed = [each for _, each in tried if each.verdict.passed]
+    passed = [each for each in tried if each[1].verdict.passed]
     if passed:
-        best = max(passed, key=lambda each: each.evaluation.value)
+        method, best = max(passed, key=lambda each: each[1].evaluation.value)
         work.choose(best.name, f"{best.name} reads better")
-        eight.record(asked.skip)
+        eight.record(method, asked.skip)
         return best
     if work.late or not asked.most_skipped:
         return None
@@ -131,7 +130,7 @@ class _Eight:
 
     def spared(self, method: Method, most: int, always: tuple[str, ...]) -> Model | None:
         """With as few of the noisiest layers spared as it takes to pass, and those in any case."""
-        noises = self.noises
+        noises = self.noises(method)
         work, bar = self.work, self.work.show("sparing layers")
 
         def measure(path: Path) -> float:
@@ -152,24 +151,26 @@ class _Eight:
         stage = self.run(
             "spared", make, method=method, most=most, always=sorted(always), gate=gate,
             before=self.against.evaluation.value, set=work.sets["evaluation"].sha256,
+            order=worst_layers(noises),
         )  # fmt: skip
         skip = stage.facts["skip"]
         found = self._measured(f"{self.prefix} {method}, {len(skip)} spared", stage, method)
-        self.record(skip)
+        self.record(method, skip)
         return found
 
-    @cached_property
-    def noises(self) -> dict[str, float]:
-        """How much noise each layer makes alone."""
+    def noises(self, method: Method) -> dict[str, float]:
+        """How much noise each layer makes alone: with other ranges, others are the noisiest."""
         bar = self.work.show("noise of each layer")
+        items = self.work.items("calibration")
+        some = items[:: -(-len(items) // NOISE_PICTURES)]
 
         def make(folder: Path) -> dict[str, Any]:
-            feeds = feeds_of(self.work.metric, self.work.items("calibration"), NOISE_PICTURES)
-            noises = layer_noises(self.observed, feeds, method="mse", progress=bar)
+            feeds = feeds_of(self.work.metric, some, NOISE_PICTURES)
+            noises = layer_noises(self.observed, feeds, method=method, progress=bar)
             (folder / "noises.json").write_text(json.dumps(noises), "utf-8")
             return {}
 
-        stage = self.run("noises", make, pictures=NOISE_PICTURES)
+        stage = self.run("noises", make, pictures=NOISE_PICTURES, method=method)
         noises: dict[str, float] = json.loads((stage.folder / "noises.json").read_text("utf-8"))
         return noises
 
@@ -183,7 +184,7 @@ class _Eight:
         )  # fmt: skip
         return found
 
-    def record(self, skip: Sequence[str]) -> None:
+    def record(self, method: Method, skip: Sequence[str]) -> None:
         """Put the noises into the report, and which layers were spared."""
         own = [each for each in self.work.sensitivities if each.stage != "quantise"]
         own += [
@@ -194,6 +195,6 @@ class _Eight:
                 unit="noise",
                 taken=float(name not in skip),
             )
-            for name, noise in self.noises.items()
+            for name, noise in self.noises(method).items()
         ]
         self.work.sensitivities = own

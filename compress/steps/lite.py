@@ -15,7 +15,7 @@ from compress.measure import feeds_of
 from compress.pdmodel import load_program
 from compress.quantise.lite import LiteMethod, lite_layers, quantise_lite
 from compress.quantise.sensitivity import worst_layers
-from compress.recipe import Quantise
+from compress.recipe import Method, Quantise
 from compress.ship import Made
 from compress.source import PROGRAM
 from compress.steps.aware import aware_model
@@ -31,6 +31,9 @@ COMPARED = 1
 """Pictures that Paddle Lite for x86 is run on: a second each."""
 
 METHODS: tuple[LiteMethod, ...] = ("hist", "mse")
+
+ALIKE: dict[LiteMethod, Method] = {"hist": "percentile", "mse": "mse"}
+"""By which of ours the noise of layers is measured."""
 
 UNSURE = (
     "Whether it is faster than FP32 depends on the core: time both on the board with "
@@ -94,7 +97,7 @@ def _eight(work: Work, asked: Quantise, model: Model, against: Model) -> Model |
             return found  # the simulation takes ten times as long as the model: none for sport
         tried.append((method, found))
     method, _ = max(tried, key=lambda each: each[1].verdict.margin)
-    noises = layer_noise(work, model, against)
+    noises = layer_noise(work, model, against, ALIKE[method])
     order = [name for name in worst_layers(noises) if name in known and name not in skip]
     count = 1
     while count <= asked.most_skipped and count <= len(order) and not work.late:

@@ -17,6 +17,7 @@ from recipe_lab import folder_data, recipe
 from compress.pdmodel import save_program
 from compress.pipeline import compress
 from compress.result import Result, load_result
+from compress.steps import eight
 from compress.work import Job, Stopped
 from edge.engines import open_engine
 from models.errors import InputError, ModelError, StorageError
@@ -161,6 +162,28 @@ def test_layers_that_eight_bits_ruin_are_spared(tmp_path: Path) -> None:
     assert result.tries[-1].outcome == "chosen"
     assert "spared" in result.tries[-1].name
     assert 0 < sum(1 - each.taken for each in result.sensitivities) < 3
+
+
+def test_layers_are_put_in_order_by_the_ranges_that_they_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network(tmp_path / "model.pdmodel", noisy=True)
+    by: list[str] = []
+    pictures: list[int] = []
+    real = eight.layer_noises
+
+    def spy(seen: Any, feeds: Any, *, method: Any, progress: Any) -> dict[str, float]:
+        by.append(method)
+        pictures.append(len(feeds))
+        return real(seen, feeds, method=method, progress=progress)
+
+    monkeypatch.setattr(eight, "layer_noises", spy)
+    result = compress(
+        job(tmp_path, gate={"drop": 0.001}, quantise={"methods": ["minmax"], "most_skipped": 2})
+    )
+    assert result.passed, result.why
+    assert by == ["minmax"]
+    assert pictures == [4]  # all that there are
 
 
 def test_lite_gets_both_and_is_measured_by_what_stands_for_it(begun: Path) -> None:
