@@ -52,8 +52,16 @@ class Observed:
     pictures: int
     _ranges: dict[Method, dict[str, Range]] = field(default_factory=dict, repr=False)
 
-    def ranges(self, method: Method) -> Mapping[str, Range]:
-        """The range of each tensor, chosen once for each method."""
+    def ranges(self, method: Method | Mapping[str, Method]) -> Mapping[str, Range]:
+        """The range of each tensor, chosen once for each method.
+
+        Parameters
+        ----------
+        method
+            For all of them, or for each by its name; for those that are not named ``mse``.
+        """
+        if not isinstance(method, str):
+            return {k: self.ranges(method.get(k, "mse"))[k] for k in self.histograms}
         if method not in self._ranges:
             self._ranges[method] = {k: range_of(v, method) for k, v in self.histograms.items()}
         return self._ranges[method]

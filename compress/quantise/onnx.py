@@ -32,7 +32,7 @@ def quantise_onnx(
     out: Path,
     calibration: Iterable[Feeds] | Observed,
     *,
-    method: Method = "mse",
+    method: Method | Mapping[str, Method] = "mse",
     skip: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Quantised:
@@ -46,7 +46,7 @@ def quantise_onnx(
     calibration
         Real inputs, or what :func:`observe` made of them, for several goes.
     method
-        How ranges are chosen.
+        How ranges are chosen, of all tensors or of each, as :meth:`Observed.ranges` takes it.
     skip
         Layers that stay FP32, by the names of their weights.
 

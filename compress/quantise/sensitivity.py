@@ -3,8 +3,10 @@
 ::
 
     seen = observe(model, calibration)
-    noises = layer_noises(seen, feeds, method="mse")
-    spared = choose_skip(seen, out, noises, measure, floor=0.99 * before, method="mse")
+    noises = {method: layer_noises(seen, feeds, method=method) for method in METHODS}
+    method = suited(seen, noises)
+    least = least_noises(noises)
+    spared = choose_skip(seen, out, least, measure, floor=0.99 * before, method=method)
 """
 
 from __future__ import annotations
@@ -17,14 +19,27 @@ from pathlib import Path
 import numpy as np
 
 from compress.metrics.base import Feeds, Progress
-from compress.quantise.eight import layers
+from compress.onnx_graph import Graph
+from compress.quantise.eight import companions, layers
 from compress.quantise.observe import Observed
 from compress.quantise.onnx import quantise_onnx
 from compress.quantise.ranges import Method
 from edge.engines import Array, open_engine
 from models.errors import ModelError
 
-__all__ = ["Spared", "Trial", "choose_skip", "layer_noises", "worst_layers"]
+__all__ = [
+    "Noises",
+    "Spared",
+    "Trial",
+    "choose_skip",
+    "layer_noises",
+    "least_noises",
+    "suited",
+    "worst_layers",
+]
+
+Noises = Mapping[str, float]
+"""By layer: squared difference of the outputs over squared output."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,8 @@ def layer_noises(
     Parameters
     ----------
     feeds
-        Few inputs do: three pictures order the layers of PP-OCRv4 as thirty do.
+        Of every kind of picture: of 24 lines the worst three of PP-OCRv4's recogniser are always
+        the same, of 8 they are not.
 
     Returns
     -------
@@ -84,7 +100,41 @@ def layer_noises(
     return noises
 
 
-def worst_layers(noises: Mapping[str, float]) -> list[str]:
+def suited(seen: Observed, noises: Mapping[Method, Noises]) -> dict[str, Method]:
+    """For each tensor the method by which the layers at it make the least noise.
+
+    No method is the best for every layer: where outliers carry nothing they are cut, where they
+    carry the answer they are not.
+
+    Parameters
+    ----------
+    noises
+        Of :func:`layer_noises`, by each method.
+    """
+    names, graph = layers(seen.model), Graph(seen.model)
+    nodes = {node.name: node for node in graph.nodes}
+    at: dict[str, list[str]] = {}
+    for name in names:
+        others = [each for each in names if each != name]
+        own: dict[str, None] = {}
+        for each in companions(seen.model, others):
+            own.update(dict.fromkeys((*graph.activations(nodes[each]), *nodes[each].output)))
+        for tensor in own:
+            at.setdefault(tensor, []).append(name)
+
+    def loud(method: Method, tensor: str) -> float:
+        return sum(noises[method][name] for name in at[tensor])
+
+    return {tensor: min(noises, key=lambda method: loud(method, tensor)) for tensor in at}
+
+
+def least_noises(noises: Mapping[Method, Noises]) -> dict[str, float]:
+    """Of each layer, by the method that suits it."""
+    first = next(iter(noises.values()))
+    return {name: min(each[name] for each in noises.values()) for name in first}
+
+
+def worst_layers(noises: Noises) -> list[str]:
     """Names of layers, the noisiest first; of equals the one that comes first in the network."""
     return sorted(noises, key=lambda name: -noises[name])
 
@@ -92,11 +142,11 @@ def worst_layers(noises: Mapping[str, float]) -> list[str]:
 def choose_skip(
     seen: Observed,
     out: Path,
-    noises: Mapping[str, float],
+    noises: Noises,
     measure: Callable[[Path], float],
     *,
     floor: float,
-    method: Method,
+    method: Method | Mapping[str, Method],
     always: Collection[str] = (),
     most: int | None = None,
     progress: Progress | None = None,

@@ -13,7 +13,13 @@ from compress.measure import feeds_of
 from compress.metrics import Feeds
 from compress.quantise.observe import Observed, observe
 from compress.quantise.onnx import quantise_onnx
-from compress.quantise.sensitivity import choose_skip, layer_noises, worst_layers
+from compress.quantise.sensitivity import (
+    Noises,
+    choose_skip,
+    layer_noises,
+    least_noises,
+    suited,
+)
 from compress.recipe import Method, Quantise
 from compress.result import LayerSensitivity
 from compress.ship import Made
@@ -27,8 +33,8 @@ QUANTISED = "model.int8.onnx"
 
 VERSION = 3
 
-NOISE_PICTURES = 8
-"""That layers are put in order by, from all over the calibration set."""
+NOISE_PICTURES = 24
+"""That layers are put in order by, from all over the calibration set: eight do not do for lines."""
 
 BITS = 8.0
 
@@ -74,16 +80,15 @@ def _quantised(work: Work, asked: Quantise, model: Model, against: Model) -> Mod
             work.notes.append(f"No time was left to quantise by {method} and what follows it.")
             break
         tried.append((method, eight.plain(method, asked.skip)))
-    method, best = max(tried, key=lambda each: each[1].verdict.margin)
     passed = [each for each in tried if each[1].verdict.passed]
     if passed:
         method, best = max(passed, key=lambda each: each[1].evaluation.value)
         work.choose(best.name, f"{best.name} reads better")
-        eight.record(method, asked.skip)
+        eight.record(eight.noises(method), asked.skip)
         return best
     if work.late or not asked.most_skipped:
         return None
-    spared = eight.spared(method, asked.most_skipped, asked.skip)
+    spared = eight.spared(asked)
     if spared is None or not spared.verdict.passed:
         return None
     work.choose(spared.name)
@@ -128,9 +133,13 @@ class _Eight:
         stage = self.run("int8", make, method=method, skip=sorted(skip))
         return self._measured(f"{self.prefix} {method}", stage, method)
 
-    def spared(self, method: Method, most: int, always: tuple[str, ...]) -> Model | None:
-        """With as few of the noisiest layers spared as it takes to pass, and those in any case."""
-        noises = self.noises(method)
+    def spared(self, asked: Quantise) -> Model | None:
+        """With as few of the noisiest layers spared as it takes to pass, and those in any case.
+
+        Those that are not spared have their ranges by the method that suits each.
+        """
+        noises = {method: self.noises(method) for method in asked.methods}
+        least = least_noises(noises)
         work, bar = self.work, self.work.show("sparing layers")
 
         def measure(path: Path) -> float:
@@ -141,21 +150,22 @@ class _Eight:
 
         def make(folder: Path) -> dict[str, Any]:
             found = choose_skip(
-                self.observed, folder / QUANTISED, noises, measure,
-                floor=0.0, method=method, always=always, most=most, progress=bar,
+                self.observed, folder / QUANTISED, least, measure,
+                floor=0.0, method=suited(self.observed, noises),
+                always=asked.skip, most=asked.most_skipped, progress=bar,
             )  # fmt: skip
             trials = [{"skip": t.skip, "margin": t.value} for t in found.trials]
             return {"skip": found.best.skip, "trials": trials}
 
         gate = work.recipe.gate.model_dump()
         stage = self.run(
-            "spared", make, method=method, most=most, always=sorted(always), gate=gate,
-            before=self.against.evaluation.value, set=work.sets["evaluation"].sha256,
-            order=worst_layers(noises),
+            "spared", make, noises=noises, most=asked.most_skipped, always=sorted(asked.skip),
+            gate=gate, before=self.against.evaluation.value, set=work.sets["evaluation"].sha256,
         )  # fmt: skip
         skip = stage.facts["skip"]
-        found = self._measured(f"{self.prefix} {method}, {len(skip)} spared", stage, method)
-        self.record(method, skip)
+        way = "mixed" if len(asked.methods) > 1 else asked.methods[0]
+        found = self._measured(f"{self.prefix} {way}, {len(skip)} spared", stage, way)
+        self.record(least, skip)
         return found
 
     def noises(self, method: Method) -> dict[str, float]:
@@ -174,7 +184,7 @@ class _Eight:
         noises: dict[str, float] = json.loads((stage.folder / "noises.json").read_text("utf-8"))
         return noises
 
-    def _measured(self, name: str, stage: Any, method: Method) -> Model:
+    def _measured(self, name: str, stage: Any, method: str) -> Model:
         path = stage.folder / QUANTISED
         found = self.work.judged(name, path, self.model.program, self.against.evaluation)
         found = replace(found, name=name)
@@ -184,7 +194,7 @@ class _Eight:
         )  # fmt: skip
         return found
 
-    def record(self, method: Method, skip: Sequence[str]) -> None:
+    def record(self, noises: Noises, skip: Sequence[str]) -> None:
         """Put the noises into the report, and which layers were spared."""
         own = [each for each in self.work.sensitivities if each.stage != "quantise"]
         own += [
@@ -195,6 +205,6 @@ class _Eight:
                 unit="noise",
                 taken=float(name not in skip),
             )
-            for name, noise in self.noises(method).items()
+            for name, noise in noises.items()
         ]
         self.work.sensitivities = own

@@ -11,11 +11,18 @@ from compress_lab import model, pictures
 from onnx_lab import Net, answers, blocks, executed, noise, signal
 
 from compress.export import export_onnx
+from compress.onnx_graph import Graph
 from compress.pdmodel import load_program
 from compress.quantise.eight import companions, layers
 from compress.quantise.observe import observe, prepare
 from compress.quantise.onnx import quantise_onnx
-from compress.quantise.sensitivity import choose_skip, layer_noises, worst_layers
+from compress.quantise.sensitivity import (
+    choose_skip,
+    layer_noises,
+    least_noises,
+    suited,
+    worst_layers,
+)
 from compress.simplify import simplify
 from edge.engines import open_engine
 from models.errors import InputError, ModelError
@@ -123,6 +130,30 @@ def test_noise_tells_which_layer_minds(tmp_path: Path) -> None:
     assert found.passed
     assert found.best.skip == (worst,)
     assert signal(reference, answers(out, noise())) == found.best.value
+
+
+def test_each_tensor_gets_the_method_of_its_layers(tmp_path: Path) -> None:
+    path, out = blocks().save(tmp_path / "fp32.onnx"), tmp_path / "int8.onnx"
+    seen = observe(path, noise())
+    first, *others = layers(seen.model)
+    quiet, loud = dict.fromkeys(others, 0.1), dict.fromkeys(others, 0.2)
+    noises = {"minmax": {first: 9.0, **quiet}, "percentile": {first: 0.0, **loud}}
+    method = suited(seen, noises)
+    graph = Graph(seen.model)
+    own = next(node for node in graph.nodes if node.name == first)
+    last = next(node for node in graph.nodes if node.name == others[-1])
+    assert method[own.input[0]] == "percentile"
+    assert method[last.output[0]] == "minmax"
+    assert least_noises(noises) == {first: 0.0, **quiet}
+    ranges = seen.ranges(method)
+    assert ranges[own.input[0]] == seen.ranges("percentile")[own.input[0]]
+    assert ranges[last.output[0]] == seen.ranges("minmax")[last.output[0]]
+    alike = quantise_onnx(path, tmp_path / "alike.onnx", seen, method="percentile")
+    assert quantise_onnx(path, out, seen, method=method).layers == alike.layers
+    assert out.read_bytes() != (tmp_path / "alike.onnx").read_bytes()
+    every = dict.fromkeys(seen.histograms, "percentile")
+    quantise_onnx(path, out, seen, method=every)
+    assert out.read_bytes() == (tmp_path / "alike.onnx").read_bytes()
 
 
 def test_as_few_as_it_takes_are_spared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
