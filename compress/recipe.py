@@ -137,7 +137,9 @@ class Quantise(Table):
     """``[quantise]``: weights and activations to INT8."""
 
     methods: _Many[Method] = Field(
-        ("minmax", "percentile", "mse"), min_length=1, description="tried in this order"
+        ("minmax", "percentile", "mse"),
+        min_length=1,
+        description="tried in this order; then for each layer the one that suits it",
     )
     skip: _Many[str] = Field((), description="nodes that stay FP32 in any case")
     most_skipped: int = Field(
