@@ -16,6 +16,7 @@ from recipe_lab import folder_data, recipe
 
 from compress.pdmodel import save_program
 from compress.pipeline import compress
+from compress.quantise.sensitivity import layer_noises
 from compress.result import Result, load_result
 from compress.steps import eight
 from compress.work import Job, Stopped
@@ -170,7 +171,7 @@ def test_layers_are_put_in_order_by_the_ranges_that_they_get(
     network(tmp_path / "model.pdmodel", noisy=True)
     by: list[str] = []
     pictures: list[int] = []
-    real = eight.layer_noises
+    real = layer_noises
 
     def spy(seen: Any, feeds: Any, *, method: Any, progress: Any) -> dict[str, float]:
         by.append(method)

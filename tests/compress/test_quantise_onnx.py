@@ -16,6 +16,7 @@ from compress.pdmodel import load_program
 from compress.quantise.eight import companions, layers
 from compress.quantise.observe import observe, prepare
 from compress.quantise.onnx import quantise_onnx
+from compress.quantise.ranges import Method
 from compress.quantise.sensitivity import (
     choose_skip,
     layer_noises,
@@ -137,7 +138,10 @@ def test_each_tensor_gets_the_method_of_its_layers(tmp_path: Path) -> None:
     seen = observe(path, noise())
     first, *others = layers(seen.model)
     quiet, loud = dict.fromkeys(others, 0.1), dict.fromkeys(others, 0.2)
-    noises = {"minmax": {first: 9.0, **quiet}, "percentile": {first: 0.0, **loud}}
+    noises: dict[Method, dict[str, float]] = {
+        "minmax": {first: 9.0, **quiet},
+        "percentile": {first: 0.0, **loud},
+    }
     method = suited(seen, noises)
     graph = Graph(seen.model)
     own = next(node for node in graph.nodes if node.name == first)
@@ -151,7 +155,7 @@ def test_each_tensor_gets_the_method_of_its_layers(tmp_path: Path) -> None:
     alike = quantise_onnx(path, tmp_path / "alike.onnx", seen, method="percentile")
     assert quantise_onnx(path, out, seen, method=method).layers == alike.layers
     assert out.read_bytes() != (tmp_path / "alike.onnx").read_bytes()
-    every = dict.fromkeys(seen.histograms, "percentile")
+    every: dict[str, Method] = dict.fromkeys(seen.histograms, "percentile")
     quantise_onnx(path, out, seen, method=every)
     assert out.read_bytes() == (tmp_path / "alike.onnx").read_bytes()
 
